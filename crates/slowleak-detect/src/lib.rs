@@ -1,0 +1,4 @@
+//! From rollups to findings.
+mod finding;
+
+pub use finding::{Detection, Detector, Evidence, Family, Finding, Point, Scope, Severity, Share};

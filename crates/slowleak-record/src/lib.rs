@@ -1,0 +1,23 @@
+//! The access record and everything about input that comes before any counting: which fields a record
+//! has, how a file's columns map onto them, what a time is, which files a path means, who owns a key,
+//! and how an error about input is worded.
+//!
+//! This crate sits at the bottom: it knows neither windows' cells nor findings.
+
+mod discover;
+mod error;
+mod field;
+mod mapping;
+mod registry;
+mod status;
+mod time;
+mod truth;
+
+pub use discover::{InputFile, discover};
+pub use error::{InputError, InputResult};
+pub use field::{Field, FieldSet};
+pub use mapping::Mapping;
+pub use registry::{KeyEntry, PersonEntry, Registry};
+pub use status::Status;
+pub use time::{Micros, TimeError, TimeRange, Window, WindowError};
+pub use truth::{Leak, Truth, TruthError};

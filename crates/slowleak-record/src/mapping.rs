@@ -1,0 +1,142 @@
+//! Which column of a file holds which field.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{Field, InputError, InputResult, Status};
+
+/// Maps fields onto column names, and a log's status words onto [`Status`].
+///
+/// Column names are compared exactly first and without case second. The `native` preset maps every field
+/// onto the column of its own name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    preset: String,
+    columns: [String; Field::ALL.len()],
+    status: BTreeMap<String, Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MapFile {
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
+    #[serde(default)]
+    status: BTreeMap<String, String>,
+}
+
+impl Mapping {
+    /// The mapping of a file whose columns carry the contract's names.
+    pub fn native() -> Self {
+        Self {
+            preset: "native".to_owned(),
+            columns: Field::ALL.map(|field| field.name().to_owned()),
+            status: BTreeMap::new(),
+        }
+    }
+
+    /// The preset of that name, or `None`.
+    pub fn preset(name: &str) -> Option<Self> {
+        (name == "native").then(Self::native)
+    }
+
+    /// Reads a `--map` file: TOML with `[columns]` (`field = "column"`) and optionally `[status]`
+    /// (`"logged word" = "ok" | "denied" | "missing" | "error"`). Fields that it does not name keep the
+    /// column of `self`.
+    ///
+    /// # Errors
+    /// The file can not be read, is not TOML of that form, or names an unknown field or status.
+    pub fn with_file(mut self, path: &Path) -> InputResult<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| InputError::new(path, error))?;
+        let file: MapFile = toml::from_str(&text).map_err(|error| {
+            InputError::new(path, error.to_string().trim_end())
+                .remedy("expected [columns] with lines like key = \"access_key_id\"")
+        })?;
+        for (field, column) in file.columns {
+            let field: Field = field.parse().map_err(|e: String| InputError::new(path, e).at("[columns]"))?;
+            self.columns[field.index()] = column;
+        }
+        for (word, status) in file.status {
+            let parsed = Status::parse(&status).ok_or_else(|| {
+                InputError::new(path, format!("unknown status {status:?} for {word:?}"))
+                    .at("[status]")
+                    .remedy("write ok, denied, missing or error")
+            })?;
+            self.status.insert(word, parsed);
+        }
+        self.preset = format!("{} + {}", self.preset, path.display());
+        Ok(self)
+    }
+
+    /// Name for messages: the preset, and the map file where there is one.
+    pub fn name(&self) -> &str {
+        &self.preset
+    }
+
+    /// The column that holds `field`, where the file has it.
+    pub fn column(&self, field: Field) -> &str {
+        &self.columns[field.index()]
+    }
+
+    /// The position of `field`'s column among `columns`: an exact name first, else one that differs only
+    /// in case.
+    pub fn find<'a>(
+        &self,
+        field: Field,
+        columns: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Option<usize> {
+        let name = self.column(field);
+        let exact = columns.clone().into_iter().position(|column| column == name);
+        exact.or_else(|| columns.into_iter().position(|column| column.eq_ignore_ascii_case(name)))
+    }
+
+    /// The status that a logged word means; `None` where neither the contract nor the map file knows it.
+    pub fn status(&self, word: &str) -> Option<Status> {
+        self.status.get(word).copied().or_else(|| Status::parse(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> InputResult<Mapping> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("map.toml");
+        std::fs::write(&path, text).unwrap();
+        Mapping::native().with_file(&path)
+    }
+
+    #[test]
+    fn map_file_overrides_only_what_it_names() {
+        let mapping = file("[columns]\nkey = \"kid\"\n[status]\n\"404\" = \"missing\"\n").unwrap();
+        assert_eq!(mapping.column(Field::Key), "kid");
+        assert_eq!(mapping.column(Field::User), "user");
+        assert_eq!(mapping.status("404"), Some(Status::Missing));
+        assert_eq!(mapping.status("ok"), Some(Status::Ok));
+        assert_eq!(mapping.status("418"), None);
+    }
+
+    #[test]
+    fn exact_names_win_over_case_insensitive_ones() {
+        let native = Mapping::native();
+        assert_eq!(native.find(Field::Key, ["KEY", "key"]), Some(1));
+        assert_eq!(native.find(Field::Key, ["time", "Key"]), Some(1));
+        assert_eq!(native.find(Field::Key, ["kid"]), None);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("[columns]\nkid = \"k\"\n", "unknown field"),
+            ("[colums]\n", "unknown field"),
+            ("[status]\nx = \"y\"\n", "unknown status"),
+            ("not toml", "expected"),
+        ] {
+            let error = file(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

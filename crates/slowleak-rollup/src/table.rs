@@ -1,0 +1,52 @@
+//! The rollup in memory: one table a view, cells sorted by (entity, window).
+
+use slowleak_record::Micros;
+
+use crate::{Metric, Sketch, View};
+
+/// A finished rollup: its tables, in the order of their views.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rollup {
+    /// One table a view; sorted by view, no view twice.
+    pub tables: Vec<Table>,
+}
+
+/// The cells of one view, in columns. Cell `i` of entity `e` lies at `offsets[e] <= i < offsets[e + 1]`;
+/// entities ascend by bytes, windows ascend within an entity, and every cell has at least one event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// What the table counts. Metrics whose column the input lacked are not among its metrics.
+    pub view: View,
+    /// Entity names, ascending, no name twice.
+    pub entities: Vec<String>,
+    /// Where each entity's cells start; one more entry than entities.
+    pub offsets: Vec<usize>,
+    /// Start of each cell's window.
+    pub windows: Vec<Micros>,
+    /// Integer metrics, indexed by [`Metric`] position; empty where the view lacks the metric.
+    pub counts: [Vec<i64>; 7],
+    /// Distinct-subject sketch of each cell; empty where the view lacks subjects.
+    pub subjects: Vec<Sketch>,
+}
+
+impl Table {
+    /// The cells of entity `entity`, as a range of cell positions.
+    pub fn cells(&self, entity: usize) -> std::ops::Range<usize> {
+        self.offsets[entity]..self.offsets[entity + 1]
+    }
+
+    /// The values of an integer metric, one a cell; empty where the view lacks it (and for subjects).
+    pub fn count(&self, metric: Metric) -> &[i64] {
+        self.counts.get(metric as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+}
