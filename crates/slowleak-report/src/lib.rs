@@ -1,1 +1,29 @@
-//! placeholder
+//! Findings and coverage for people and machines: Parquet, OCSF JSON Lines, JSON, CSV, Prometheus text, a
+//! self-contained HTML page and the terminal.
+//!
+//! What comes in is a [`Run`]; what goes out is the folder of [`write_outputs`], the text of [`summary`]
+//! and, from that folder alone, [`explain`]. Nothing here reads records or judges a finding.
+
+mod advice;
+mod coverage;
+mod error;
+mod escape;
+mod explain;
+mod html;
+mod metrics;
+mod ocsf;
+mod read;
+mod run;
+mod spreadsheet;
+mod summary;
+mod tables;
+mod words;
+mod write;
+
+pub use error::ReportError;
+pub use escape::visible;
+pub use explain::explain;
+pub use read::read_findings;
+pub use run::Run;
+pub use summary::summary;
+pub use write::write_outputs;

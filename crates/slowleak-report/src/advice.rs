@@ -1,0 +1,67 @@
+//! What to do about a finding, in the order to do it.
+
+use std::path::Path;
+
+use slowleak_detect::Finding;
+use slowleak_record::Field;
+
+use crate::escape::{brief, shell_word};
+use crate::words;
+
+/// Widest identifier that advice shows in full, in columns.
+pub(crate) const WIDEST: usize = 120;
+
+/// Steps for whoever is on call, most urgent first; identifiers are safe to show. The commands are in
+/// [`commands`].
+pub(crate) fn steps(finding: &Finding) -> Vec<String> {
+    let parts = words::parts(&finding.dimension, &finding.entity).unwrap_or_default();
+    let part = |wanted: Field| parts.iter().find(|(field, _)| *field == wanted).map(|(_, value)| *value);
+    let key = finding.key.as_deref().or_else(|| part(Field::Key)).map(show);
+    let user = finding.user.as_deref().or_else(|| part(Field::User)).map(show);
+    let source = part(Field::Source).map(show);
+    let urgency = if finding.open { " now: it is still being used this way" } else { "" };
+
+    let mut steps = Vec::new();
+    match (&key, &user) {
+        (Some(key), _) if finding.detector.is_rule() => {
+            steps.push(format!("Revoke key {key}{urgency}."));
+            steps.push("List what else its owner still can use: slowleak audit.".to_owned());
+        }
+        (Some(key), _) => steps.push(format!("Rotate or revoke key {key}{urgency}.")),
+        (None, Some(user)) => {
+            steps.push(format!("End the sessions of user {user} and rotate their keys{urgency}."))
+        }
+        (None, None) => {}
+    }
+    if let Some(source) = &source {
+        steps.push(format!("Block source {source} until it is explained."));
+    }
+    if key.is_none() && user.is_none() {
+        let entity = words::who(&finding.dimension, &finding.entity, show);
+        steps.push(format!("No single key or user stands out: list who reached {entity} in the interval."));
+    }
+    if !finding.detector.is_rule() {
+        let owner = match (&user, &key) {
+            (Some(user), _) => format!("user {user}"),
+            (None, Some(_)) => "the key's owner".to_owned(),
+            (None, None) => "the owner of the data".to_owned(),
+        };
+        let span = words::interval_brief(finding.start, finding.end);
+        steps.push(format!("Ask {owner} whether a migration, batch job or new service explains {span}."));
+    }
+    steps
+}
+
+/// The commands that lead on: why the finding exists, and what exactly was taken. Without a folder or
+/// inputs, `DIR` and `PATH...` stand in.
+pub(crate) fn commands(finding: &Finding, out: Option<&Path>, inputs: &[String]) -> [String; 2] {
+    let out = out.map_or("DIR".to_owned(), |out| shell_word(&out.to_string_lossy()));
+    let inputs: Vec<String> = inputs.iter().map(|input| shell_word(input)).collect();
+    let inputs = if inputs.is_empty() { "PATH...".to_owned() } else { inputs.join(" ") };
+    let id = shell_word(&finding.id);
+    [format!("slowleak explain {id} --out {out}"), format!("slowleak case {id} --out {out} {inputs}")]
+}
+
+fn show(text: &str) -> String {
+    brief(text, WIDEST)
+}

@@ -1,0 +1,146 @@
+//! `coverage.json`: what was read, what was not, and what was examined. The contract's members come first;
+//! the others may be ignored by a reader that does not know them.
+
+use serde::Serialize;
+use slowleak_record::Micros;
+use slowleak_scan::{RowReason, Tally, ValueReason};
+
+use crate::Run;
+use crate::escape::json_text;
+
+#[derive(Serialize)]
+struct CoverageJson {
+    files: Units,
+    row_groups: Units,
+    rows: Rows,
+    rejected: Vec<Rejected>,
+    gaps: Vec<Stretch>,
+    columns: Columns,
+    time: Stretch,
+    /// False where detection ran over a rollup whose making is not known: every count is then 0.
+    known: bool,
+    rejected_rows: Vec<Count>,
+    rejected_values: Vec<Count>,
+    scope: Vec<Examined>,
+}
+
+#[derive(Serialize)]
+struct Units {
+    read: u64,
+    pruned: u64,
+    rejected: u64,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    read: u64,
+    pruned: u64,
+    rejected: u64,
+    duplicate: u64,
+}
+
+#[derive(Serialize)]
+struct Rejected {
+    path: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Stretch {
+    start: Option<String>,
+    end: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Columns {
+    missing: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Count {
+    reason: &'static str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Examined {
+    dimension: String,
+    metric: &'static str,
+    entities: u64,
+    tested: u64,
+    tail_scale: Option<f64>,
+}
+
+/// The content of `coverage.json`, with a newline at its end.
+pub(crate) fn json(run: &Run<'_>) -> Result<String, serde_json::Error> {
+    let unknown = slowleak_scan::Coverage::default();
+    let coverage = run.coverage.unwrap_or(&unknown);
+    let units = |tally: Tally| Units { read: tally.read, pruned: tally.pruned, rejected: tally.rejected };
+    let stretch = |(start, end): (Micros, Micros)| Stretch {
+        start: Some(start.to_string()),
+        end: Some(end.to_string()),
+    };
+    let content = CoverageJson {
+        files: units(coverage.files),
+        row_groups: units(coverage.row_groups),
+        rows: Rows {
+            read: coverage.rows.read,
+            pruned: coverage.rows.pruned,
+            rejected: coverage.rows.rejected,
+            duplicate: coverage.duplicate_rows,
+        },
+        rejected: coverage
+            .rejected_files
+            .iter()
+            .map(|file| Rejected { path: file.path.clone(), reason: file.reason.clone() })
+            .collect(),
+        gaps: coverage.gaps.iter().copied().map(stretch).collect(),
+        columns: Columns { missing: coverage.missing_columns.clone() },
+        time: coverage.time.map_or(Stretch { start: None, end: None }, stretch),
+        known: run.coverage.is_some(),
+        rejected_rows: coverage
+            .rejected_rows
+            .iter()
+            .map(|&(reason, count)| Count { reason: row_reason(reason), count })
+            .collect(),
+        rejected_values: coverage
+            .rejected_values
+            .iter()
+            .map(|&(reason, count)| Count { reason: value_reason(reason), count })
+            .collect(),
+        scope: run
+            .detection
+            .scope
+            .families
+            .iter()
+            .map(|family| Examined {
+                dimension: family.dimension.to_string(),
+                metric: family.metric.name(),
+                entities: family.entities,
+                tested: family.tested,
+                tail_scale: family.tail_scale,
+            })
+            .collect(),
+    };
+    let mut text = json_text(&content, true)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The word for why a row was left out.
+pub(crate) fn row_reason(reason: RowReason) -> &'static str {
+    match reason {
+        RowReason::NullTime => "time is null",
+        RowReason::UnreadableTime => "time can not be read",
+        RowReason::NoPrincipal => "neither key nor user is given",
+    }
+}
+
+/// The word for why a value was left out.
+pub(crate) fn value_reason(reason: ValueReason) -> &'static str {
+    match reason {
+        ValueReason::NegativeCount => "rows or bytes below zero",
+        ValueReason::NotANumber => "rows or bytes that is no whole number",
+        ValueReason::UnknownStatus => "unknown status, counted as error",
+    }
+}
