@@ -66,6 +66,9 @@ pub enum Detector {
 }
 
 impl Detector {
+    /// Every detector, rules first.
+    pub const ALL: [Self; 3] = [Self::KeyAfterDeparture, Self::Rate, Self::Breadth];
+
     /// The word of the contract.
     pub const fn name(self) -> &'static str {
         match self {
@@ -84,6 +87,17 @@ impl Detector {
 impl fmt::Display for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+impl FromStr for Detector {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|detector| detector.name() == text)
+            .ok_or_else(|| format!("{text:?} is not a detector that this version knows"))
     }
 }
 
