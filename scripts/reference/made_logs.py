@@ -4,7 +4,7 @@ Each function writes one log into a folder; LOGS names them. Seeds are fixed.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +100,25 @@ def times_of_every_unit(folder: Path, rng: np.random.Generator) -> None:
     write(folder / "int96.parquet", data, use_deprecated_int96_timestamps=True)
 
 
+def times_as_numbers_and_text(folder: Path, rng: np.random.Generator) -> None:
+    """Integers whose size tells the unit, ISO text with and without offset, dates, and what is no time."""
+    data = columns(rng, 3_000)
+    micros = data["time"].cast(pa.int64()).to_numpy()
+    for name, per_unit in {"s": 10**6, "ms": 10**3, "us": 1}.items():
+        write(folder / f"integer-{name}.parquet", data | {"time": pa.array(micros // per_unit)})
+    write(folder / "integer-ns.parquet", data | {"time": pa.array(micros * 1000 + 999)})
+    text = []
+    for i, instant in enumerate(data["time"].to_pylist()):
+        local = instant.astimezone(timezone(timedelta(hours=(i % 27) - 13, minutes=30 * (i % 2))))
+        forms = [instant.isoformat(), local.isoformat(), instant.strftime("%Y-%m-%d %H:%M:%S"), "", None]
+        forms += [instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "yesterday", "2025-02-30T00:00:00Z"]
+        text.append(forms[i % len(forms)])
+    write(folder / "text.parquet", data | {"time": pa.array(text)})
+    write(folder / "date.parquet", data | {"time": data["time"].cast(pa.date32())})
+
+
 def times_around_1970(folder: Path, rng: np.random.Generator) -> None:
-    edges = [-DAY - 1, -DAY, -1, 0, 1, DAY - 1, DAY, -(10**15), 253_402_300_799 * 10**6]
+    edges = [-DAY - 1, -DAY, -1, 0, 1, DAY - 1, DAY, -(10**15), 253_370_764_800 * 10**6]
     data = columns(rng, 2_000)
     data["time"] = pa.array(some(rng, edges, 2_000), US)
     write(folder / "us.parquet", data)
@@ -196,6 +213,7 @@ LOGS: dict[str, Callable[[Path, np.random.Generator], None]] = {
         unsorted_files_of_odd_row_groups,
         counts_that_are_none,
         times_of_every_unit,
+        times_as_numbers_and_text,
         times_around_1970,
         text_subjects,
         many_subjects,

@@ -94,7 +94,15 @@ class Records:
     @staticmethod
     def _time(name: str, types: dict[str, str]) -> str:
         """Microseconds since 1970; below a microsecond, downwards."""
-        if types[name].endswith("_NS"):
+        kind = types[name]
+        if kind == "VARCHAR":
+            return f'epoch_us(TRY_CAST("{name}" AS TIMESTAMPTZ)) AS time'
+        if kind == "BIGINT":
+            unit = (
+                f'CASE WHEN abs("{name}") < 1e11 THEN 1000000 WHEN abs("{name}") < 1e14 THEN 1000 ELSE 1 END'
+            )
+            return f'CASE WHEN abs("{name}") < 1e17 THEN "{name}" * {unit} ELSE "{name}" // 1000 END AS time'
+        if kind.endswith("_NS"):
             nanos = f'epoch_ns("{name}")'
             return f"({nanos} - (({nanos} % 1000) + 1000) % 1000) // 1000 AS time"
         return f'epoch_us("{name}") AS time'
