@@ -193,6 +193,15 @@ def columns_elsewhere(folder: Path, rng: np.random.Generator) -> None:
     write(folder / "narrow.parquet", narrow)
 
 
+def values_in_folder_names(folder: Path, rng: np.random.Generator) -> None:
+    """Hive-style partitions, an escaped value and Hive's null among them."""
+    for region in ("eu", "us%2Fwest", "__HIVE_DEFAULT_PARTITION__"):
+        for action in ("read", "list"):
+            data = columns(rng, 700)
+            del data["region"], data["action"]
+            write(folder / f"region={region}" / f"action={action}" / "part-0.parquet", data)
+
+
 def users_alone(folder: Path, rng: np.random.Generator) -> None:
     data = columns(rng, 6_000, nulls=0.1)
     write(folder / "a.parquet", {name: data[name] for name in ("time", "user", "action", "subject")})
@@ -219,6 +228,7 @@ LOGS: dict[str, Callable[[Path, np.random.Generator], None]] = {
         many_subjects,
         pages_of_every_encoding,
         columns_elsewhere,
+        values_in_folder_names,
         users_alone,
         names_that_hold_the_joiner,
     )

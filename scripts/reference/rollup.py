@@ -11,7 +11,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 TEXT_FIELDS = ("key", "user", "source", "region", "action", "object", "subject", "status")
 COUNT_FIELDS = ("rows", "bytes")
@@ -66,18 +65,14 @@ class Records:
         self.db.sql(f"CREATE TABLE records AS SELECT * FROM every_row WHERE {usable}")
 
     def _select(self, file: Path) -> tuple[str, set[str]]:
-        names = pq.read_schema(file).names
-        types = {
-            row[0]: row[1]
-            for row in self.db.sql(
-                f"DESCRIBE SELECT * FROM read_parquet('{file}', hive_partitioning=false)"
-            ).fetchall()
-        }
+        # Folders named column=value hold a column's value, as Hive lays out partitions.
+        rows = f"read_parquet('{file}', hive_partitioning=true, hive_types_autocast=false)"
+        types = {row[0]: row[1] for row in self.db.sql(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
 
         def column(field: str) -> str | None:
-            if field in names:
+            if field in types:
                 return field
-            return next((name for name in names if name.lower() == field), None)
+            return next((name for name in types if name.lower() == field), None)
 
         found = {field for field in ("time", *TEXT_FIELDS, *COUNT_FIELDS) if column(field)}
         terms = [self._time(column("time"), types)]
@@ -89,7 +84,7 @@ class Records:
             terms.append(
                 f"{self._count(name, types[name])} AS {field}" if name else f"NULL::BIGINT AS {field}"
             )
-        return f"SELECT {', '.join(terms)} FROM read_parquet('{file}', hive_partitioning=false)", found
+        return f"SELECT {', '.join(terms)} FROM {rows}", found
 
     @staticmethod
     def _time(name: str, types: dict[str, str]) -> str:
