@@ -1,0 +1,179 @@
+//! What an excess is made of, and whether that has an honest cause.
+//!
+//! A new service lifts the tables that it reads; a migration moves one key's people to another. Both look
+//! like a rise of some entity, and both show in the finer views: the excess is carried by a key that was
+//! born with it, or is mirrored by the same people's loss elsewhere.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use slowleak_record::{Field, Micros, Registry};
+
+use crate::daily::Daily;
+use crate::finding::Share;
+use crate::grid::Grid;
+use crate::slices::{Slice, Slices};
+
+/// Share of the excess that a cause must carry to explain it.
+const EXPLAINED: f64 = 0.6;
+/// A key born up to this many days before the rise can be its cause.
+const BIRTH_DAYS: usize = 7;
+/// Days before and after the rise that are compared for a migration.
+const MIGRATION_DAYS: usize = 28;
+/// A key issued this many days before its first use or less counts as newly issued.
+const ISSUED_DAYS: i64 = 30;
+/// Slices named a view; the rest is summed.
+const NAMED: usize = 5;
+
+/// The honest cause of an excess.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Keys that first appeared with the rise carry it, and nothing is known against them.
+    NewService { keys: Vec<String> },
+    /// The same people or sources left another key by as much.
+    Migration { from: String },
+}
+
+/// An excess to be explained: who, when, and how much.
+pub(crate) struct Excess<'a> {
+    pub(crate) who: &'a [(Field, String)],
+    pub(crate) days: Range<usize>,
+    pub(crate) observed: f64,
+    pub(crate) expected: f64,
+}
+
+impl Excess<'_> {
+    fn total(&self) -> f64 {
+        self.observed - self.expected
+    }
+
+    /// Events of a slice in the interval, and what its part of the other days leads to expect there.
+    fn slice(&self, daily: &Daily<'_>, slice: usize, outside: f64) -> (f64, f64) {
+        let inside = daily.events_in(slice, &self.days);
+        let elsewhere = daily.total(slice) - inside;
+        (inside, if outside > 0.0 { self.expected * elsewhere / outside } else { 0.0 })
+    }
+
+    /// How the excess splits over slices by `by`, largest share first; slices that first appeared in the
+    /// interval are summed in one line besides being named.
+    pub(crate) fn shares(&self, slices: &Slices<'_>, by: Field) -> Vec<Share> {
+        let Some((daily, parts)) = slices.of(self.who, by) else { return Vec::new() };
+        let outside: f64 =
+            parts.iter().map(|s| daily.total(s.entity) - daily.events_in(s.entity, &self.days)).sum();
+        let mut shares: Vec<(Share, bool)> = parts
+            .iter()
+            .map(|part| {
+                let (observed, expected) = self.slice(daily, part.entity, outside);
+                let newcomer =
+                    daily.active(part.entity).next().is_some_and(|(day, _)| self.days.contains(&day));
+                let share = Share {
+                    dimension: by.name().to_owned(),
+                    value: part.value.clone(),
+                    observed,
+                    expected,
+                    share: (observed - expected) / self.total(),
+                };
+                (share, newcomer)
+            })
+            .filter(|(share, _)| share.observed > 0.0)
+            .collect();
+        shares.sort_by(|(a, _), (b, _)| b.share.total_cmp(&a.share).then_with(|| a.value.cmp(&b.value)));
+        let newcomers: Vec<&Share> = shares.iter().filter(|(_, new)| *new).map(|(share, _)| share).collect();
+        let sum = |of: &dyn Fn(&Share) -> f64| newcomers.iter().map(|share| of(share)).sum::<f64>();
+        let total = Share {
+            dimension: by.name().to_owned(),
+            value: format!("({} never seen here before)", newcomers.len()),
+            observed: sum(&|share| share.observed),
+            expected: sum(&|share| share.expected),
+            share: sum(&|share| share.share),
+        };
+        let several = newcomers.len() > 1;
+        let named = shares.into_iter().map(|(share, _)| share).take(NAMED);
+        several.then_some(total).into_iter().chain(named).collect()
+    }
+
+    /// The honest cause, where one carries the excess.
+    pub(crate) fn cause(&self, slices: &Slices<'_>, registry: &Registry, grid: &Grid) -> Option<Cause> {
+        self.new_service(slices, registry, grid).or_else(|| self.migration(slices))
+    }
+
+    fn new_service(&self, slices: &Slices<'_>, registry: &Registry, grid: &Grid) -> Option<Cause> {
+        if self.who.iter().any(|(field, _)| *field == Field::Key) {
+            return None;
+        }
+        let (daily, parts) = slices.of(self.who, Field::Key)?;
+        let keys = slices.view(&[Field::Key])?;
+        let born = |part: &&Slice| {
+            let birth = keys.find(&part.value).and_then(|key| keys.active(key).next());
+            birth.is_some_and(|(day, _)| {
+                day > 0
+                    && day + BIRTH_DAYS >= self.days.start
+                    && self.days.contains(&day.max(self.days.start))
+                    && nothing_against(registry, &part.value, grid.start(day))
+            })
+        };
+        let mut carried: Vec<(f64, &Slice)> =
+            parts.iter().filter(born).map(|part| (daily.events_in(part.entity, &self.days), part)).collect();
+        let sum: f64 = carried.iter().map(|(events, _)| events).sum();
+        carried.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.value.cmp(&b.1.value)));
+        (sum >= EXPLAINED * self.total()).then(|| Cause::NewService {
+            keys: carried.into_iter().map(|(_, part)| part.value.clone()).collect(),
+        })
+    }
+
+    /// Compares who used the key in the weeks around the rise with what the same people (or sources) did
+    /// on other keys: gains here that are losses there are a move, not a theft.
+    fn migration(&self, slices: &Slices<'_>) -> Option<Cause> {
+        let (_, key) = self.who.iter().find(|(field, _)| *field == Field::Key)?;
+        let turn = self.days.start;
+        let reach = MIGRATION_DAYS.min(turn);
+        let (before, after) = (turn - reach..turn, turn..turn + reach);
+        [Field::User, Field::Source].into_iter().find_map(|by| {
+            let (daily, parts) = slices.of(&[(Field::Key, key.clone())], by)?;
+            let change = |entity: usize| daily.events_in(entity, &after) - daily.events_in(entity, &before);
+            let gains: BTreeMap<&str, f64> =
+                parts.iter().map(|part| (part.value.as_str(), change(part.entity).max(0.0))).collect();
+            let gained: f64 = gains.values().sum();
+            let wanted = self.total() / self.days.len() as f64 * reach as f64;
+            if gained < EXPLAINED * wanted.min(gained) || gained <= 0.0 {
+                return None;
+            }
+            // Losses of the same people on every other key.
+            let mut lost: BTreeMap<&str, f64> = BTreeMap::new();
+            let mut from: BTreeMap<String, f64> = BTreeMap::new();
+            let dimension = &daily.table.view.dimension;
+            let place = |field: Field| dimension.parts().iter().position(|part| *part == field);
+            let (key_at, by_at) = (place(Field::Key)?, place(by)?);
+            for (entity, name) in daily.table.entities.iter().enumerate() {
+                let values = dimension.split(name);
+                let (Some(other), Some(person)) = (values.get(key_at), values.get(by_at)) else { continue };
+                let Some((person, gain)) = gains.get_key_value(person.as_str()) else { continue };
+                if other == key || *gain <= 0.0 {
+                    continue;
+                }
+                let loss = (-change(entity)).max(0.0);
+                *lost.entry(person).or_default() += loss;
+                *from.entry(other.clone()).or_default() += loss.min(*gain);
+            }
+            let moved: f64 =
+                gains.iter().map(|(who, gain)| gain.min(lost.get(who).copied().unwrap_or(0.0))).sum();
+            let largest = from.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+            let mirrored = moved >= EXPLAINED * gained && moved >= EXPLAINED * wanted;
+            mirrored.then_some(largest).flatten().map(|(from, _)| Cause::Migration { from })
+        })
+    }
+}
+
+/// Whether the registry has nothing against a key that first appeared at `birth`: it is empty, or the key
+/// is listed, was issued shortly before, and its owner has not left.
+fn nothing_against(registry: &Registry, key: &str, birth: Micros) -> bool {
+    if registry.keys.is_empty() {
+        return true;
+    }
+    let Some(entry) = registry.keys.get(key) else { return false };
+    let recent = entry.issued_at.is_none_or(|issued| {
+        issued.0 < birth.0 + Micros::DAY && birth.0 - issued.0 <= ISSUED_DAYS * Micros::DAY
+    });
+    let owner = entry.owner.as_ref().and_then(|owner| registry.people.get(owner));
+    recent && owner.is_none_or(|owner| owner.left_at.is_none_or(|left| left >= birth))
+}

@@ -1,0 +1,66 @@
+//! An interval that passed error control, before folding.
+
+use std::ops::Range;
+
+use slowleak_record::{Field, Micros};
+use slowleak_rollup::{Dimension, Metric};
+
+use crate::attribution::Cause;
+use crate::finding::{Detector, Evidence};
+
+/// One interval of one entity in one view and metric, with what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) detector: Detector,
+    pub(crate) dimension: Dimension,
+    pub(crate) entity: String,
+    /// The entity's parts with their fields.
+    pub(crate) who: Vec<(Field, String)>,
+    pub(crate) metric: Metric,
+    pub(crate) days: Range<usize>,
+    pub(crate) anchor: usize,
+    pub(crate) observed: f64,
+    pub(crate) expected: f64,
+    /// Events beyond the expected, whatever the metric: what folding compares.
+    pub(crate) excess_events: f64,
+    pub(crate) level_per_day: f64,
+    pub(crate) dispersion: f64,
+    pub(crate) raw_score: f64,
+    pub(crate) score: f64,
+    /// `None` for rules.
+    pub(crate) expected_false: Option<f64>,
+    pub(crate) cause: Option<Cause>,
+    /// Daily (observed, expected) over the whole grid.
+    pub(crate) timeline: Vec<(f64, f64)>,
+}
+
+impl Candidate {
+    /// Part of the entity's traffic in the interval that is excess, 0 to 1.
+    pub(crate) fn purity(&self) -> f64 {
+        if self.observed > 0.0 { ((self.observed - self.expected) / self.observed).max(0.0) } else { 0.0 }
+    }
+
+    /// The value of a field among the entity's parts.
+    pub(crate) fn part(&self, field: Field) -> Option<&str> {
+        self.who.iter().find(|(part, _)| *part == field).map(|(_, value)| value.as_str())
+    }
+
+    /// The candidate as evidence over the interval `start..end`.
+    pub(crate) fn evidence(&self, start: Micros, end: Micros) -> Evidence {
+        Evidence {
+            detector: self.detector,
+            dimension: self.dimension.clone(),
+            entity: self.entity.clone(),
+            metric: self.metric,
+            start,
+            end,
+            observed: self.observed,
+            expected: self.expected,
+            level_per_day: self.level_per_day,
+            dispersion: self.dispersion,
+            raw_score: self.raw_score,
+            score: self.score,
+            expected_false: self.expected_false,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A view's cells by day: the form in which series are read.
+
+use slowleak_record::Window;
+use slowleak_rollup::{Metric, Sketch, Table};
+
+use crate::grid::Grid;
+
+/// Events (and, where sketched, distinct subjects) of every entity of a view by day of the grid, sparse.
+#[derive(Debug, Clone)]
+pub(crate) struct Daily<'a> {
+    /// Where the entity names are.
+    pub(crate) table: &'a Table,
+    offsets: Vec<usize>,
+    days: Vec<u32>,
+    events: Vec<f64>,
+    /// Estimates; empty where the view has none.
+    subjects: Vec<f64>,
+}
+
+impl<'a> Daily<'a> {
+    /// Sums the table's cells by day. Windows longer than a day can not be read by day: `None`.
+    pub(crate) fn of(table: &'a Table, grid: &Grid) -> Option<Self> {
+        if table.view.window > Window::DAY {
+            return None;
+        }
+        let sketched = !table.subjects.is_empty();
+        let counts = table.count(Metric::Events);
+        let mut daily = Self {
+            table,
+            offsets: Vec::with_capacity(table.offsets.len()),
+            days: Vec::new(),
+            events: Vec::new(),
+            subjects: Vec::new(),
+        };
+        daily.offsets.push(0);
+        for entity in 0..table.entities.len() {
+            let first = daily.days.len();
+            let mut sketch: Option<Sketch> = None;
+            for cell in table.cells(entity) {
+                let Some(day) = grid.day(table.windows[cell]) else { continue };
+                if daily.days.len() > first && daily.days.last() == Some(&(day as u32)) {
+                    if let Some(last) = daily.events.last_mut() {
+                        *last += counts[cell] as f64;
+                    }
+                    if let Some(sketch) = &mut sketch {
+                        sketch.merge(&table.subjects[cell]);
+                    }
+                } else {
+                    daily.subjects.extend(sketch.take().map(|sketch| sketch.estimate()));
+                    daily.days.push(day as u32);
+                    daily.events.push(counts[cell] as f64);
+                    sketch = sketched.then(|| table.subjects[cell].clone());
+                }
+            }
+            daily.subjects.extend(sketch.map(|sketch| sketch.estimate()));
+            daily.offsets.push(daily.days.len());
+        }
+        Some(daily)
+    }
+
+    /// Number of entities.
+    pub(crate) fn len(&self) -> usize {
+        self.table.entities.len()
+    }
+
+    /// The days on which the entity was active, ascending, with its events.
+    pub(crate) fn active(&self, entity: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let cells = self.offsets[entity]..self.offsets[entity + 1];
+        cells.map(|cell| (self.days[cell] as usize, self.events[cell]))
+    }
+
+    /// The entity's events over the whole grid.
+    pub(crate) fn total(&self, entity: usize) -> f64 {
+        self.events[self.offsets[entity]..self.offsets[entity + 1]].iter().sum()
+    }
+
+    /// Events in days `days`.
+    pub(crate) fn events_in(&self, entity: usize, days: &std::ops::Range<usize>) -> f64 {
+        self.active(entity).filter(|(day, _)| days.contains(day)).map(|(_, events)| events).sum()
+    }
+
+    /// Writes the entity's events by day.
+    pub(crate) fn fill_events(&self, entity: usize, out: &mut [f64]) {
+        out.fill(0.0);
+        for (day, events) in self.active(entity) {
+            out[day] = events;
+        }
+    }
+
+    /// Writes the entity's distinct subjects by day.
+    pub(crate) fn fill_subjects(&self, entity: usize, out: &mut [f64]) {
+        out.fill(0.0);
+        for cell in self.offsets[entity]..self.offsets[entity + 1] {
+            out[self.days[cell] as usize] = self.subjects[cell];
+        }
+    }
+
+    /// Whether distinct subjects are known.
+    pub(crate) fn has_subjects(&self) -> bool {
+        !self.subjects.is_empty()
+    }
+
+    /// The entity of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.table.entities.binary_search_by(|entity| entity.as_str().cmp(name)).ok()
+    }
+}

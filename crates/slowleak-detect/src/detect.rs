@@ -1,0 +1,400 @@
+//! The order of detection: rules, series, families, error control, honest causes, folding, ranking.
+
+use slowleak_record::{Field, Micros, Registry, Window};
+use slowleak_rollup::{Dimension, Metric, Rollup, Sketch, Table};
+
+use crate::attribution::{Cause, Excess};
+use crate::candidate::Candidate;
+use crate::config::DetectConfig;
+use crate::daily::Daily;
+use crate::edges::{Coarse, refine};
+use crate::episode::Band;
+use crate::family::{Family, Found, Shape};
+use crate::finding::{Detection, Detector, Family as Examined, Finding, Point, Scope, Severity, Share};
+use crate::fold::fold;
+use crate::grid::Grid;
+use crate::identity::finding_id;
+use crate::rules::departures;
+use crate::score::RATIOS;
+use crate::slices::Slices;
+use crate::wording;
+
+/// Dimensions whose series are tested; slices by source only explain, since sources come and go.
+const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+
+/// Finds the anomalous intervals of a rollup. Pure: the same rollup, registry and configuration give the
+/// same findings, whatever the threads.
+pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> Detection {
+    let Some(grid) = Grid::of(rollup) else { return Detection::default() };
+    let events = event_tables(rollup);
+    let dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
+    let sketched: Vec<Daily<'_>> = rollup
+        .tables
+        .iter()
+        .filter(|table| !table.subjects.is_empty())
+        .filter_map(|table| Daily::of(table, &grid))
+        .collect();
+    let slices = Slices::new(&dailies);
+
+    let tested = |daily: &&Daily<'_>| TESTED.contains(&daily.table.view.dimension.parts());
+    let mut families: Vec<Family<'_>> = Vec::new();
+    families
+        .extend(dailies.iter().filter(tested).map(|daily| Family::run(daily, Metric::Events, &grid, config)));
+    families.extend(
+        sketched
+            .iter()
+            .filter(tested)
+            .filter(|daily| daily.has_subjects())
+            .map(|daily| Family::run(daily, Metric::Subjects, &grid, config)),
+    );
+    borrow_tails(&mut families);
+
+    let run = Run { rollup, registry, config, grid: &grid, slices: &slices, families: &families };
+    let mut candidates = run.departures(&events);
+    candidates.extend(run.candidates());
+    let mut findings: Vec<Finding> =
+        fold(candidates, &slices).iter().map(|members| run.finding(members, &events)).collect();
+    rank(&mut findings);
+    Detection { findings, scope: run.scope() }
+}
+
+/// For each dimension the table with the finest window, which has the most to say about edges.
+fn event_tables(rollup: &Rollup) -> Vec<&Table> {
+    let mut tables: Vec<&Table> =
+        rollup.tables.iter().filter(|table| table.view.window <= Window::DAY).collect();
+    tables.sort_by(|a, b| (&a.view.dimension, a.view.window).cmp(&(&b.view.dimension, b.view.window)));
+    tables.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
+    tables
+}
+
+/// Families with too few entities borrow the heaviest tail of their metric and band.
+fn borrow_tails(families: &mut [Family<'_>]) {
+    for metric in [Metric::Events, Metric::Subjects] {
+        for band in 0..Band::ALL.len() {
+            let of_metric = || families.iter().filter(|family| family.metric == metric);
+            let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| family.metric == metric) {
+                family.tails[band].borrow(worst);
+            }
+        }
+    }
+}
+
+struct Run<'a> {
+    rollup: &'a Rollup,
+    registry: &'a Registry,
+    config: &'a DetectConfig,
+    grid: &'a Grid,
+    slices: &'a Slices<'a>,
+    families: &'a [Family<'a>],
+}
+
+impl Run<'_> {
+    /// Every campaign that error control lets through, with its honest cause where it has one.
+    fn candidates(&self) -> Vec<Candidate> {
+        let tails = (self.families.len() * Band::ALL.len()) as f64;
+        let mut candidates = Vec::new();
+        for family in self.families {
+            for found in family.campaigns.iter().filter(|found| found.shape == Shape::Step) {
+                let band = &family.tails[usize::from(found.campaign.band == Band::Long)];
+                let score = found.campaign.score;
+                let windows = self.grid.days() as f64;
+                let expected_false = band.expected_false(score, tails, windows, RATIOS.len() as f64);
+                let (Some(expected_false), Some(calibrated)) = (expected_false, band.calibrated(score))
+                else {
+                    continue;
+                };
+                if expected_false > self.config.max_expected_false || band.is_common(score) {
+                    continue;
+                }
+                candidates.push(self.candidate(family, found, calibrated, expected_false));
+            }
+        }
+        candidates
+    }
+
+    fn candidate(&self, family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
+        let dimension = family.daily.table.view.dimension.clone();
+        let entity = family.daily.table.entities[found.entity].clone();
+        let who = parts(&dimension, &entity);
+        let campaign = &found.campaign;
+        let days = campaign.span();
+        let excess = campaign.observed - campaign.expected;
+        // Subjects beyond the expected are at least as many events.
+        let excess_events = if family.metric == Metric::Events {
+            excess
+        } else {
+            let events = family.daily.events_in(found.entity, &days);
+            excess.min(events)
+        };
+        let cause = (family.metric == Metric::Events)
+            .then(|| {
+                let excess = Excess {
+                    who: &who,
+                    days: days.clone(),
+                    observed: campaign.observed,
+                    expected: campaign.expected,
+                };
+                excess.cause(self.slices, self.registry, self.grid)
+            })
+            .flatten();
+        Candidate {
+            detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
+            dimension,
+            entity,
+            who,
+            metric: family.metric,
+            days,
+            anchor: campaign.anchor,
+            observed: campaign.observed,
+            expected: campaign.expected,
+            excess_events,
+            level_per_day: found.level.value,
+            dispersion: campaign.dispersion,
+            raw_score: campaign.score,
+            score,
+            expected_false: Some(expected_false),
+            cause,
+            timeline: family.timeline(found.entity),
+        }
+    }
+
+    /// Rule candidates: keys used after their owner left.
+    fn departures(&self, events: &[&Table]) -> Vec<Candidate> {
+        let Some(table) = events.iter().find(|table| table.view.dimension.parts() == [Field::Key]) else {
+            return Vec::new();
+        };
+        let window = table.view.window.micros();
+        let candidate = |used: crate::rules::Departure| {
+            let first = table.windows[used.cells.start];
+            let last = table.windows[used.cells.end - 1];
+            let mut timeline = vec![(0.0, 0.0); self.grid.days()];
+            if let (Some(daily), Ok(entity)) =
+                (self.slices.view(&[Field::Key]), table.entities.binary_search(&used.key))
+            {
+                daily.active(entity).for_each(|(day, events)| timeline[day].0 = events);
+            }
+            let day = |time: Micros| self.grid.day(time).unwrap_or(0);
+            Candidate {
+                detector: Detector::KeyAfterDeparture,
+                dimension: table.view.dimension.clone(),
+                entity: used.key.clone(),
+                who: vec![(Field::Key, used.key)],
+                metric: Metric::Events,
+                days: day(first)..day(Micros(last.0 + window - 1)) + 1,
+                anchor: day(first),
+                observed: used.events,
+                expected: 0.0,
+                excess_events: used.events,
+                level_per_day: 0.0,
+                dispersion: 0.0,
+                raw_score: 0.0,
+                score: 0.0,
+                expected_false: None,
+                cause: None,
+                timeline,
+            }
+        };
+        departures(table, self.registry).into_iter().map(candidate).collect()
+    }
+
+    fn finding(&self, members: &[Candidate], events: &[&Table]) -> Finding {
+        let lead = &members[0];
+        let bounds: Vec<(Micros, Micros)> =
+            members.iter().map(|member| self.bounds(member, events)).collect();
+        let (start, end) = bounds[0];
+        let open = lead.days.end == self.grid.days();
+        let subjects = self.subjects(lead, start, end);
+        let shares = self.shares(lead);
+        let known = |field: Field| members.iter().find_map(|member| member.part(field)).map(str::to_owned);
+        // A compound's own part wins; else what the evidence names, or what carries nearly all of it.
+        let carried = |field: Field| {
+            let top =
+                shares.iter().find(|share| share.dimension == field.name() && !share.value.starts_with('('));
+            top.filter(|share| share.share >= 0.8).map(|share| share.value.clone())
+        };
+        let key = lead
+            .part(Field::Key)
+            .map(str::to_owned)
+            .or_else(|| carried(Field::Key))
+            .or_else(|| known(Field::Key));
+        let user = lead.part(Field::User).map(str::to_owned).or_else(|| carried(Field::User));
+        let severity = self.severity(lead, subjects);
+        let mut finding = Finding {
+            id: finding_id(
+                lead.detector.name(),
+                &lead.dimension.to_string(),
+                &lead.entity,
+                lead.metric.name(),
+                self.grid.start(lead.anchor),
+            ),
+            rank: 0,
+            severity,
+            detector: lead.detector,
+            dimension: lead.dimension.clone(),
+            entity: lead.entity.clone(),
+            key,
+            user,
+            metric: lead.metric,
+            start,
+            end,
+            observed: lead.observed,
+            expected: lead.expected,
+            subjects,
+            score: lead.score,
+            expected_false: lead.expected_false,
+            open,
+            summary: String::new(),
+            evidence: members.iter().zip(bounds).map(|(m, (start, end))| m.evidence(start, end)).collect(),
+            shares,
+            timeline: self.points(&lead.timeline),
+        };
+        let owner = lead.part(Field::Key).and_then(|key| self.registry.keys.get(key)?.owner.as_ref());
+        let left = owner.and_then(|owner| Some((owner.as_str(), self.registry.people.get(owner)?.left_at?)));
+        finding.summary = wording::summary(&finding, lead.cause.as_ref(), left);
+        finding
+    }
+
+    /// Start and end of a candidate to the finest window.
+    fn bounds(&self, candidate: &Candidate, events: &[&Table]) -> (Micros, Micros) {
+        let table = events.iter().find(|table| table.view.dimension == candidate.dimension);
+        let day_end = self.grid.start(candidate.days.end).min(self.grid.end());
+        let coarse = (self.grid.start(candidate.days.start), day_end);
+        let Some(table) = table else { return coarse };
+        let Ok(entity) = table.entities.binary_search(&candidate.entity) else { return coarse };
+        let (start, end) = if candidate.detector.is_rule() {
+            coarse
+        } else {
+            let days = candidate.days.len() as f64;
+            let ratio = candidate.observed / candidate.expected.max(0.5);
+            refine(
+                table,
+                entity,
+                Coarse { start: coarse.0, end: coarse.1, expected_per_day: candidate.expected / days, ratio },
+            )
+        };
+        // Never before the first event inside, nor after the last.
+        let cells = table.cells(entity);
+        let windows = &table.windows[cells];
+        let inside = |time: &&Micros| (start..end).contains(time);
+        let first = windows.iter().find(inside).copied().unwrap_or(start);
+        let last =
+            windows.iter().rev().find(inside).map_or(end, |w| Micros(w.0 + table.view.window.micros()));
+        (first, last.min(self.grid.end()))
+    }
+
+    /// Distinct subjects of the leading entity in the interval, from the union of its sketches.
+    fn subjects(&self, lead: &Candidate, start: Micros, end: Micros) -> Option<f64> {
+        let table = self
+            .rollup
+            .tables
+            .iter()
+            .filter(|table| table.view.dimension == lead.dimension && !table.subjects.is_empty())
+            .min_by_key(|table| table.view.window)?;
+        let entity = table.entities.binary_search(&lead.entity).ok()?;
+        let window = table.view.window.micros();
+        let mut union = Sketch::default();
+        for cell in table.cells(entity) {
+            let from = table.windows[cell].0;
+            if from < end.0 && from + window > start.0 {
+                union.merge(&table.subjects[cell]);
+            }
+        }
+        Some(union.estimate())
+    }
+
+    fn shares(&self, lead: &Candidate) -> Vec<Share> {
+        let excess = Excess {
+            who: &lead.who,
+            days: lead.days.clone(),
+            observed: lead.observed,
+            expected: lead.expected,
+        };
+        if lead.metric != Metric::Events {
+            return Vec::new();
+        }
+        [Field::Key, Field::User, Field::Object, Field::Source]
+            .into_iter()
+            .filter(|field| lead.part(*field).is_none())
+            .flat_map(|field| excess.shares(self.slices, field))
+            .collect()
+    }
+
+    fn points(&self, timeline: &[(f64, f64)]) -> Vec<Point> {
+        let point = |(day, &(observed, expected)): (usize, &(f64, f64))| Point {
+            start: self.grid.start(day),
+            observed,
+            expected,
+        };
+        timeline.iter().enumerate().map(point).collect()
+    }
+
+    fn severity(&self, lead: &Candidate, subjects: Option<f64>) -> Severity {
+        if lead.cause.is_some() {
+            return Severity::Info;
+        }
+        let taken = subjects.unwrap_or(0.0) * lead.purity();
+        let many = taken >= self.config.critical_subjects;
+        match lead.expected_false {
+            None if many => Severity::Critical,
+            None => Severity::High,
+            Some(odds) if odds <= self.config.critical_expected_false && many => Severity::Critical,
+            Some(odds) if odds <= self.config.high_expected_false => Severity::High,
+            Some(_) => Severity::Medium,
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        let families = self.families.iter().map(|family| Examined {
+            dimension: family.daily.table.view.dimension.clone(),
+            metric: family.metric,
+            entities: family.daily.len() as u64,
+            tested: family.tested.len() as u64,
+            tail_scale: family.tails.iter().filter_map(|tail| tail.scale).max_by(f64::total_cmp),
+        });
+        Scope { families: families.collect() }
+    }
+}
+
+fn parts(dimension: &Dimension, entity: &str) -> Vec<(Field, String)> {
+    dimension.parts().iter().copied().zip(dimension.split(entity)).collect()
+}
+
+/// Worst first: severity, rules before likelihoods, what was taken, then names, so that ties never depend
+/// on the order of discovery.
+fn rank(findings: &mut [Finding]) {
+    let taken = |finding: &Finding| {
+        let purity = ((finding.observed - finding.expected) / finding.observed.max(1.0)).max(0.0);
+        finding.subjects.unwrap_or(finding.observed) * purity
+    };
+    findings.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| b.detector.is_rule().cmp(&a.detector.is_rule()))
+            .then_with(|| taken(b).total_cmp(&taken(a)))
+            .then_with(|| {
+                (&a.dimension, &a.entity, a.metric, a.start).cmp(&(
+                    &b.dimension,
+                    &b.entity,
+                    b.metric,
+                    b.start,
+                ))
+            })
+    });
+    for (index, finding) in findings.iter_mut().enumerate() {
+        finding.rank = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    }
+}
+
+impl Cause {
+    /// The cause in words, to end a sentence.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::NewService { keys } if keys.len() == 1 => format!("explained by the new key {}", keys[0]),
+            Self::NewService { keys } => {
+                format!("explained by {} new keys, {} the largest", keys.len(), keys[0])
+            }
+            Self::Migration { from } => format!("explained by traffic that moved here from key {from}"),
+        }
+    }
+}

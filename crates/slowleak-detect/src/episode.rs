@@ -1,0 +1,249 @@
+//! Intervals of one series: found, judged as a whole, joined into campaigns.
+
+use std::ops::Range;
+
+use crate::baseline::Level;
+use crate::noise::Noise;
+use crate::score::{RATIOS, Sample, profile_score, ratio_terms, two_sample_bound};
+use crate::search::{Lane, best_intervals, best_single};
+use crate::series::Series;
+
+/// Longest interval, in days, that a day's own dispersion is enough to judge.
+pub(crate) const SHORT_DAYS: usize = 6;
+/// What an interval pays to be chosen, nats.
+const COST_NATS: f64 = 10.0;
+/// Days further apart than this, and than half the shorter episode, are two campaigns.
+const CAMPAIGN_GAP_DAYS: usize = 3;
+
+/// Length class of an interval; each is calibrated on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Band {
+    /// Up to [`SHORT_DAYS`].
+    Short,
+    /// Longer.
+    Long,
+}
+
+impl Band {
+    pub(crate) const ALL: [Self; 2] = [Self::Short, Self::Long];
+
+    fn of(days: usize) -> Self {
+        if days <= SHORT_DAYS { Self::Short } else { Self::Long }
+    }
+}
+
+/// One or more episodes of excess, judged together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Campaign {
+    pub(crate) episodes: Vec<Range<usize>>,
+    pub(crate) band: Band,
+    pub(crate) observed: f64,
+    /// Baseline, tolerance not included.
+    pub(crate) expected: f64,
+    /// Relative variance assumed for the whole.
+    pub(crate) dispersion: f64,
+    /// Nats, capped by what the whole interval and a two-sample comparison support.
+    pub(crate) score: f64,
+    /// Day at which the running score of the first episode passed the cost: names the campaign for good.
+    pub(crate) anchor: usize,
+}
+
+impl Campaign {
+    /// From the first episode's start to the last one's end.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let start = self.episodes.first().map_or(0, |episode| episode.start);
+        start..self.episodes.last().map_or(0, |episode| episode.end)
+    }
+}
+
+/// A series with its baseline: ready to be searched.
+pub(crate) struct Fit<'a> {
+    pub(crate) series: &'a Series,
+    pub(crate) level: Level,
+    pub(crate) noise: Noise,
+    /// Share by which the level may rise without being a finding.
+    pub(crate) tolerance: f64,
+}
+
+impl Fit<'_> {
+    fn baseline(&self, day: usize) -> f64 {
+        self.level.value * self.series.pattern[day]
+    }
+
+    /// Factor on the baseline that keeps trivial drift and the level's own error out of the score.
+    fn allowance(&self) -> f64 {
+        (1.0 + self.tolerance) * (1.0 + self.level.error.min(0.5))
+    }
+
+    /// Scores of every day for each ratio in one band. Days that are not searched score nothing.
+    fn lanes(&self, band: Band) -> Vec<Vec<f64>> {
+        let (dispersion, clip) = match band {
+            Band::Short => (self.noise.day, None),
+            // One wild day must not pass for a long rise.
+            Band::Long => (self.noise.per_day_of_long(), Some(self.local_rate())),
+        };
+        let days = 0..self.series.counts.len();
+        RATIOS
+            .into_iter()
+            .map(|ratio| {
+                let score = |day: usize| {
+                    let mean = self.baseline(day) * self.allowance();
+                    if !self.series.searched[day] || mean <= 0.0 {
+                        return 0.0;
+                    }
+                    let count = self.series.counts[day];
+                    let count =
+                        clip.as_ref().map_or(count, |rate| count.min(4.0 * mean.max(rate[day]) + 10.0));
+                    let (slope, offset) = ratio_terms(mean, dispersion, ratio);
+                    count * slope - offset
+                };
+                days.clone().map(score).collect()
+            })
+            .collect()
+    }
+
+    /// Mean count of the present days within a week of each day.
+    fn local_rate(&self) -> Vec<f64> {
+        const REACH: usize = 7;
+        let counts = &self.series.counts;
+        let mut sums = vec![(0.0, 0.0)];
+        for (count, present) in counts.iter().zip(&self.series.present) {
+            let (sum, days) = sums[sums.len() - 1];
+            sums.push(if *present { (sum + count, days + 1.0) } else { (sum, days) });
+        }
+        let rate = |day: usize| {
+            let (from, to) = (sums[day.saturating_sub(REACH)], sums[(day + REACH + 1).min(counts.len())]);
+            (to.0 - from.0) / f64::max(to.1 - from.1, 1.0)
+        };
+        (0..counts.len()).map(rate).collect()
+    }
+
+    /// The campaigns that pay their cost, in time order, each with its capped score.
+    pub(crate) fn campaigns(&self) -> Vec<Campaign> {
+        let (short, long) = (self.lanes(Band::Short), self.lanes(Band::Long));
+        let lanes: Vec<Lane<'_>> = short
+            .iter()
+            .map(|scores| Lane { scores, reach: SHORT_DAYS })
+            .chain(long.iter().map(|scores| Lane { scores, reach: usize::MAX }))
+            .collect();
+        let mut joined: Vec<(Vec<Range<usize>>, f64, usize)> = Vec::new();
+        for interval in best_intervals(&lanes, COST_NATS) {
+            let days = interval.windows.clone();
+            let anchor = anchor(lanes[interval.lane].scores, &days);
+            match joined.last_mut() {
+                Some((episodes, score, _)) if close(episodes, &days) => {
+                    episodes.push(days);
+                    *score += interval.score;
+                }
+                _ => joined.push((vec![days], interval.score, anchor)),
+            }
+        }
+        let all: Vec<Range<usize>> = joined.iter().flat_map(|(episodes, ..)| episodes.clone()).collect();
+        joined
+            .into_iter()
+            .map(|(episodes, score, anchor)| self.judge(episodes, score, anchor, &all))
+            .filter(|campaign| campaign.score > 0.0)
+            .collect()
+    }
+
+    /// The largest capped score of any single interval in the band: what calibration compares.
+    pub(crate) fn top(&self, band: Band, masked: &[Range<usize>]) -> f64 {
+        let reach = if band == Band::Short { SHORT_DAYS } else { usize::MAX };
+        let score = |scores: &Vec<f64>| {
+            let (days, score) = best_single(Lane { scores, reach })?;
+            (Band::of(days.len()) == band)
+                .then(|| self.judge(vec![days.clone()], score, days.start, masked).score)
+        };
+        self.lanes(band).iter().filter_map(score).fold(0.0, f64::max)
+    }
+
+    /// Caps `score` by what the episodes support as a whole. `excluded` days do not count as outside.
+    fn judge(
+        &self,
+        episodes: Vec<Range<usize>>,
+        score: f64,
+        anchor: usize,
+        excluded: &[Range<usize>],
+    ) -> Campaign {
+        let inside = |day: usize| episodes.iter().any(|episode| episode.contains(&day));
+        let left_out = |day: usize| excluded.iter().any(|range| range.contains(&day));
+        let (mut within, mut without) = ([0.0; 3], [0.0; 3]);
+        for day in (0..self.series.counts.len()).filter(|day| self.series.present[*day]) {
+            let sums = if inside(day) {
+                &mut within
+            } else if left_out(day) {
+                continue;
+            } else {
+                &mut without
+            };
+            sums[0] += self.series.counts[day];
+            sums[1] += self.baseline(day);
+            sums[2] += 1.0;
+        }
+        let sample =
+            |[count, expected, days]: [f64; 3]| Sample { count, expected, dispersion: self.noise.over(days) };
+        let (within, without) = (sample(within), sample(without));
+        let whole = profile_score(within.count, within.expected * self.allowance(), within.dispersion);
+        let tolerated = Sample { expected: within.expected * (1.0 + self.tolerance), ..within };
+        let capped = score.min(whole).min(two_sample_bound(tolerated, without));
+        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
+        Campaign {
+            band: Band::of(days),
+            observed: within.count,
+            expected: within.expected,
+            dispersion: within.dispersion,
+            score: capped,
+            anchor,
+            episodes,
+        }
+    }
+}
+
+/// Whether an episode continues the campaign: the gap is at most three days, or half the shorter of the two.
+fn close(campaign: &[Range<usize>], next: &Range<usize>) -> bool {
+    campaign.last().is_some_and(|last| {
+        let half = last.len().min(next.len()) / 2;
+        next.start - last.end <= CAMPAIGN_GAP_DAYS.max(half)
+    })
+}
+
+/// First day at which the running score passes the cost.
+fn anchor(scores: &[f64], days: &Range<usize>) -> usize {
+    let mut sum = 0.0;
+    days.clone()
+        .find(|day| {
+            sum += scores[*day];
+            sum >= COST_NATS
+        })
+        .unwrap_or(days.start)
+}
+
+/// Whether a straight trend in the logarithm explains weekly sums as well as a step over `span` does:
+/// steady growth, not a leak. Compares weighted squared errors, in units of the noise of a week.
+pub(crate) fn is_ramp(series: &Series, span: &Range<usize>, week_dispersion: f64) -> bool {
+    let mut weeks: Vec<[f64; 4]> = Vec::new(); // (time, log ratio, weight, inside)
+    for start in (0..series.counts.len()).step_by(7) {
+        let days = || (start..(start + 7).min(series.counts.len())).filter(|day| series.present[*day]);
+        let count: f64 = days().map(|day| series.counts[day]).sum();
+        let pattern: f64 = days().map(|day| series.pattern[day]).sum();
+        if pattern > 0.0 && days().count() >= 4 {
+            let inside = days().filter(|day| span.contains(day)).count() * 2 > days().count();
+            let weight = 1.0 / (1.0 / (count + 0.5) + week_dispersion);
+            weeks.push([start as f64, ((count + 0.5) / pattern).ln(), weight, f64::from(u8::from(inside))]);
+        }
+    }
+    if weeks.len() < 6 {
+        return false;
+    }
+    let error = |regressor: usize| {
+        let sum = |of: &dyn Fn(&[f64; 4]) -> f64| weeks.iter().map(of).sum::<f64>();
+        let w = sum(&|p| p[2]);
+        let (mx, my) = (sum(&|p| p[2] * p[regressor]) / w, sum(&|p| p[2] * p[1]) / w);
+        let sxx = sum(&|p| p[2] * (p[regressor] - mx).powi(2));
+        let sxy = sum(&|p| p[2] * (p[regressor] - mx) * (p[1] - my));
+        let slope = if sxx > 0.0 { sxy / sxx } else { 0.0 };
+        (sum(&|p| p[2] * (p[1] - my - slope * (p[regressor] - mx)).powi(2)), slope)
+    };
+    let ((trend, slope), (step, _)) = (error(0), error(3));
+    slope > 0.0 && trend / 2.0 <= step / 2.0 + 1.0
+}

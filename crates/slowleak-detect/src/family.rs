@@ -1,0 +1,212 @@
+//! All entities of one view under one metric: fitted, searched and calibrated against each other.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use slowleak_rollup::Metric;
+
+use crate::baseline::{Level, lowest_plateau, mean_level};
+use crate::calibrate::Tail;
+use crate::config::DetectConfig;
+use crate::daily::Daily;
+use crate::episode::{Band, Campaign, Fit, is_ramp};
+use crate::grid::Grid;
+use crate::noise::{Noise, Pool, Scatter};
+use crate::peers::Peers;
+use crate::series::Series;
+
+/// Score from which an interval is kept out of its own baseline, nats.
+const MASK_NATS: f64 = 15.0;
+/// Most campaigns masked an entity; a series with more is simply lively.
+const MAX_MASKED: usize = 3;
+/// Dispersion of a plateau's rate before anything is known.
+const FIRST_DISPERSION: f64 = 0.02;
+/// Fewest expected counts for an entity to take part in calibration.
+const MIN_CALIBRATION_COUNTS: f64 = 5.0;
+/// An interval that starts within this many days of the first searched day has no "before".
+const NO_BEFORE_DAYS: usize = 7;
+
+/// One view and metric of a run.
+pub(crate) struct Family<'a> {
+    pub(crate) daily: &'a Daily<'a>,
+    pub(crate) metric: Metric,
+    peers: Peers,
+    grid: &'a Grid,
+    config: &'a DetectConfig,
+    /// Entities with enough to test, ascending.
+    pub(crate) tested: Vec<usize>,
+    pool: Pool,
+    /// Per tested entity: intervals kept out of the baseline.
+    masks: Vec<Vec<Range<usize>>>,
+    /// One tail a band, in the order of [`Band::ALL`].
+    pub(crate) tails: [Tail; 2],
+    /// Campaigns found, by tested entity.
+    pub(crate) campaigns: Vec<Found>,
+}
+
+/// A campaign of an entity, and whether the series itself shows an innocent shape.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) entity: usize,
+    pub(crate) campaign: Campaign,
+    pub(crate) level: Level,
+    pub(crate) shape: Shape,
+}
+
+/// What the series of a campaign looks like from outside the interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A rise against days before (and perhaps after).
+    Step,
+    /// Growth as steady as a straight line.
+    Ramp,
+    /// High since the first days seen, lower later: there is no "before" to compare with.
+    Fall,
+}
+
+/// What one pass over an entity yields.
+struct Pass {
+    scatter: Scatter,
+    mask: Vec<Range<usize>>,
+}
+
+impl<'a> Family<'a> {
+    /// Runs the two rounds of baseline and search over every entity of the view.
+    pub(crate) fn run(
+        daily: &'a Daily<'a>,
+        metric: Metric,
+        grid: &'a Grid,
+        config: &'a DetectConfig,
+    ) -> Self {
+        let peers = Peers::learn(daily, grid);
+        let enough = |entity: &usize| {
+            daily.total(*entity) >= config.min_events as f64 && daily.active(*entity).nth(1).is_some()
+        };
+        let candidates: Vec<usize> = (0..daily.len()).into_par_iter().filter(enough).collect();
+        let none = Pool::of(&[]);
+        let mut family = Self {
+            daily,
+            metric,
+            peers,
+            grid,
+            config,
+            tested: Vec::new(),
+            pool: none,
+            masks: Vec::new(),
+            tails: [Tail::fit(Vec::new()), Tail::fit(Vec::new())],
+            campaigns: Vec::new(),
+        };
+        let long_enough = |entity: &usize| family.read(*entity, &[]).days() >= config.min_days;
+        let tested: Vec<usize> = candidates.into_par_iter().filter(long_enough).collect();
+        family.masks = vec![Vec::new(); tested.len()];
+        family.tested = tested;
+
+        let scatter: Vec<Scatter> = family.each(|family, index| {
+            let series = family.series(index);
+            let level = mean_level(&series.counts, &series.pattern, &series.present, |_| 0.0);
+            family.scatter(&series, level, &[])
+        });
+        family.pool = Pool::of(&scatter);
+
+        let passes: Vec<Pass> = family.each(|family, index| family.mask(index, &scatter[index]));
+        let (masks, scatter): (Vec<_>, Vec<_>) =
+            passes.into_iter().map(|pass| (pass.mask, pass.scatter)).unzip();
+        family.masks = masks;
+        family.pool = Pool::of(&scatter);
+
+        let results: Vec<(Vec<Found>, Option<[f64; 2]>)> =
+            family.each(|family, index| family.search(index, &scatter[index]));
+        let tops = |band: usize| results.iter().filter_map(|(_, tops)| tops.map(|tops| tops[band])).collect();
+        family.tails = [Tail::fit(tops(0)), Tail::fit(tops(1))];
+        family.campaigns = results.into_iter().flat_map(|(found, _)| found).collect();
+        family
+    }
+
+    fn each<T: Send>(&self, of: impl Fn(&Self, usize) -> T + Sync) -> Vec<T> {
+        (0..self.tested.len()).into_par_iter().map(|index| of(self, index)).collect()
+    }
+
+    fn read(&self, entity: usize, masked: &[Range<usize>]) -> Series {
+        Series::read(self.daily, entity, self.metric, &self.peers, self.grid, masked, self.config.min_days)
+    }
+
+    /// The series of a tested entity under its mask.
+    fn series(&self, index: usize) -> Series {
+        self.read(self.tested[index], &self.masks[index])
+    }
+
+    fn scatter(&self, series: &Series, level: Level, masked: &[Range<usize>]) -> Scatter {
+        let expected: Vec<f64> = series.pattern.iter().map(|pattern| level.value * pattern).collect();
+        Scatter::measure(&series.counts, &expected, &counted(series, masked))
+    }
+
+    /// Round one: level from the lowest plateau; what stands out of it is masked.
+    fn mask(&self, index: usize, own: &Scatter) -> Pass {
+        let series = self.series(index);
+        let level = lowest_plateau(&series.counts, &series.pattern, &series.present, FIRST_DISPERSION);
+        let noise = self.pool.noise(own);
+        let fit = Fit { series: &series, level, noise, tolerance: self.config.tolerance };
+        let mut campaigns = fit.campaigns();
+        campaigns.retain(|campaign| campaign.score >= MASK_NATS);
+        campaigns.sort_by(|a, b| b.score.total_cmp(&a.score));
+        campaigns.truncate(MAX_MASKED);
+        let mut mask: Vec<Range<usize>> =
+            campaigns.into_iter().flat_map(|campaign| campaign.episodes).collect();
+        mask.sort_by_key(|range| range.start);
+        let level = self.refit(&series, &mask, noise);
+        Pass { scatter: self.scatter(&series, level, &mask), mask }
+    }
+
+    fn refit(&self, series: &Series, mask: &[Range<usize>], noise: Noise) -> Level {
+        mean_level(&series.counts, &series.pattern, &counted(series, mask), |days| noise.over(days))
+    }
+
+    /// Round two: level from the days outside the mask; campaigns, and top scores for calibration (`None`
+    /// where the entity is too rare or of an innocent shape, and would only blur the tail).
+    fn search(&self, index: usize, own: &Scatter) -> (Vec<Found>, Option<[f64; 2]>) {
+        let series = self.series(index);
+        let noise = self.pool.noise(own);
+        let level = self.refit(&series, &self.masks[index], noise);
+        let fit = Fit { series: &series, level, noise, tolerance: self.config.tolerance };
+        let first = series.searched.iter().position(|searched| *searched).unwrap_or(0);
+        let shape = |campaign: &Campaign| {
+            let span = campaign.span();
+            if campaign.band == Band::Long && is_ramp(&series, &span, noise.over(7.0)) {
+                Shape::Ramp
+            } else if span.start < first + NO_BEFORE_DAYS {
+                Shape::Fall
+            } else {
+                Shape::Step
+            }
+        };
+        let found: Vec<Found> = fit
+            .campaigns()
+            .into_iter()
+            .map(|campaign| Found { entity: self.tested[index], shape: shape(&campaign), campaign, level })
+            .collect();
+        let innocent = found.iter().any(|found| found.shape != Shape::Step);
+        let expected = level.value * series.pattern.iter().sum::<f64>();
+        let calibrates = !innocent && expected >= MIN_CALIBRATION_COUNTS;
+        let tops = calibrates.then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
+        (found, tops)
+    }
+
+    /// Observed and expected by day for an entity, as the final baseline sees them.
+    pub(crate) fn timeline(&self, entity: usize) -> Vec<(f64, f64)> {
+        let Ok(index) = self.tested.binary_search(&entity) else { return Vec::new() };
+        let series = self.series(index);
+        let level =
+            mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
+        let point = |day: usize| (series.counts[day], level.value * series.pattern[day]);
+        (0..series.counts.len()).map(point).collect()
+    }
+}
+
+/// Days present and not masked.
+fn counted(series: &Series, masked: &[Range<usize>]) -> Vec<bool> {
+    let mut counted = series.present.clone();
+    for range in masked {
+        counted[range.clone()].fill(false);
+    }
+    counted
+}

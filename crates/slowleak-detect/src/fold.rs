@@ -1,0 +1,95 @@
+//! One leak, one finding: candidates that count the same raw events at the same time belong together.
+
+use std::ops::Range;
+
+use slowleak_record::Field;
+
+use crate::candidate::Candidate;
+use crate::slices::Slices;
+
+/// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
+const SHARED: f64 = 0.5;
+/// A simpler name is preferred while its purity is at least this share of the best.
+const PURITY: f64 = 0.8;
+
+/// Candidates of one leak, the leading one first.
+pub(crate) type Fold = Vec<Candidate>;
+
+/// Groups candidates, the largest excess first, and puts the leading one of each group first: a rule, or
+/// else the simplest name whose traffic is nearly as purely excess as the purest.
+pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<Fold> {
+    candidates.sort_by(|a, b| {
+        b.excess_events.total_cmp(&a.excess_events).then_with(|| {
+            (&a.dimension, &a.entity, a.metric, a.days.start).cmp(&(
+                &b.dimension,
+                &b.entity,
+                b.metric,
+                b.days.start,
+            ))
+        })
+    });
+    let mut folds: Vec<Fold> = Vec::new();
+    for candidate in candidates {
+        match folds.iter_mut().find(|fold| fold.iter().any(|member| same_leak(member, &candidate, slices))) {
+            Some(fold) => fold.push(candidate),
+            None => folds.push(vec![candidate]),
+        }
+    }
+    for fold in &mut folds {
+        let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
+        fold.sort_by(|a, b| {
+            let grade =
+                |c: &Candidate| (!c.detector.is_rule(), c.purity() < PURITY * best, name_rank(c), c.detector);
+            grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
+        });
+    }
+    folds
+}
+
+/// Simpler and more telling names first: key, user, object, source; then pairs that hold a key.
+fn name_rank(candidate: &Candidate) -> (usize, usize) {
+    const ORDER: [Field; 7] =
+        [Field::Key, Field::User, Field::Object, Field::Source, Field::Region, Field::Action, Field::Subject];
+    let rank = |field: &Field| ORDER.iter().position(|other| other == field).unwrap_or(ORDER.len());
+    let parts = candidate.dimension.parts();
+    (parts.len(), parts.iter().map(rank).sum())
+}
+
+fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
+    let common = a.days.start.max(b.days.start)..a.days.end.min(b.days.end);
+    let shorter = a.days.len().min(b.days.len());
+    if common.is_empty() || (common.len() as f64) < SHARED * shorter as f64 {
+        return false;
+    }
+    // A rule covers whatever the key does.
+    if a.detector.is_rule() || b.detector.is_rule() {
+        return a.part(Field::Key).is_some() && a.part(Field::Key) == b.part(Field::Key);
+    }
+    let smaller = a.excess_events.min(b.excess_events);
+    shared_events(a, b, &common, slices) >= SHARED * smaller
+}
+
+/// An upper bound on the excess events that both candidates count: the smallest excess of any pair of their
+/// parts that the rollup has a view of.
+fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Slices<'_>) -> f64 {
+    let mut bound = a.excess_events.min(b.excess_events);
+    for (field, value) in &a.who {
+        for (other_field, other_value) in &b.who {
+            if field == other_field {
+                if value != other_value {
+                    return 0.0;
+                }
+                continue;
+            }
+            let pair = [(*field, value.clone()), (*other_field, other_value.clone())];
+            if let Some(inside) = slices.events(&pair, days) {
+                let elsewhere = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside) - inside;
+                // The pair's usual part in the interval, by a's own ratio of expected to the other days.
+                let outside: f64 = a.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - a.observed;
+                let usual = if outside > 0.0 { elsewhere * a.expected / outside } else { 0.0 };
+                bound = bound.min((inside - usual).max(0.0));
+            }
+        }
+    }
+    bound
+}

@@ -1,0 +1,168 @@
+//! How much a rate moves beyond counting noise, for stretches of 1, 7 and 28 days.
+//!
+//! Daily counts of one entity are not independent: the same marginal noise gives 7-day means that scatter
+//! far more than seven independent days would. Matching the dispersion to the interval's length is what
+//! keeps false alarms at their nominal rate.
+
+use crate::peers::weighted_quantile;
+
+/// Stretches, in days, at which dispersion is measured.
+pub(crate) const STRETCHES: [usize; 3] = [1, 7, 28];
+/// An entity's own daily dispersion weighs against its peers' as its days against this many.
+const PRIOR_DAYS: f64 = 20.0;
+/// An entity's own dispersion counts up to this quantile of its peers', or a leak would teach the noise
+/// that hides it.
+const CAP_QUANTILE: f64 = 0.75;
+/// Largest share of daily residuals that is set aside as the series' own outliers.
+const TRIM: f64 = 0.05;
+/// Dispersion of a view in which nothing can be measured.
+const FALLBACK: [f64; 3] = [0.1, 0.05, 0.03];
+/// Fewest peers whose dispersion can be pooled.
+const MIN_PEERS: usize = 8;
+
+/// Relative variances (squared coefficients of variation) of the rate over [`STRETCHES`], counting noise
+/// taken off, with the expected count each was measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Scatter {
+    pub(crate) dispersion: [f64; 3],
+    pub(crate) weight: [f64; 3],
+    pub(crate) days: f64,
+}
+
+impl Scatter {
+    /// Measures `counts` against `expected` over the days that count.
+    pub(crate) fn measure(counts: &[f64], expected: &[f64], counted: &[bool]) -> Self {
+        let mut scatter = Self::default();
+        for (index, stretch) in STRETCHES.into_iter().enumerate() {
+            let mut blocks: Vec<(f64, f64)> = Vec::new();
+            for start in (0..counts.len()).step_by(stretch) {
+                let days = || (start..(start + stretch).min(counts.len())).filter(|day| counted[*day]);
+                // A block that is mostly absent would count as a long stretch and scatter like a short one.
+                if days().count() * 4 >= stretch * 3 {
+                    let sum = |of: &[f64]| days().map(|day| of[day]).sum::<f64>();
+                    blocks.push((sum(counts), sum(expected)));
+                }
+            }
+            if stretch == 1 {
+                scatter.days = blocks.len() as f64;
+                trim(&mut blocks);
+            }
+            let squares: f64 = blocks.iter().map(|(_, mean)| mean * mean).sum();
+            let excess: f64 = blocks.iter().map(|(x, mean)| (x - mean).powi(2) - mean).sum();
+            // One degree of freedom went into the level.
+            let blocks_used = blocks.len() as f64;
+            if blocks_used >= 3.0 && squares > 0.0 {
+                scatter.dispersion[index] = (excess / squares * blocks_used / (blocks_used - 1.0)).max(0.0);
+                scatter.weight[index] = squares.sqrt() / blocks_used.sqrt();
+            }
+        }
+        scatter
+    }
+}
+
+/// Drops the largest standardised upward residuals, [`TRIM`] of all.
+fn trim(blocks: &mut Vec<(f64, f64)>) {
+    let residual = |&(x, mean): &(f64, f64)| (x - mean) / mean.max(0.1);
+    blocks.sort_by(|a, b| residual(a).total_cmp(&residual(b)));
+    blocks.truncate(blocks.len() - (TRIM * blocks.len() as f64) as usize);
+}
+
+/// Dispersion of a view's entities, pooled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pool {
+    typical: [f64; 3],
+    cap: f64,
+}
+
+impl Pool {
+    /// Pools over peers that were counted often enough for their scatter to mean anything.
+    pub(crate) fn of(scatters: &[Scatter]) -> Self {
+        let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY };
+        for index in 0..STRETCHES.len() {
+            // Expected counts weigh up to a point: beyond it the scatter is the entity's own, not counting's.
+            let measured = scatters.iter().filter(|own| own.weight[index] > 0.0);
+            let mut own: Vec<(f64, f64)> =
+                measured.map(|own| (own.dispersion[index], own.weight[index].min(20.0))).collect();
+            if own.len() >= MIN_PEERS {
+                pool.typical[index] = weighted_quantile(&mut own, 0.5);
+                if index == 0 {
+                    pool.cap = weighted_quantile(&mut own, CAP_QUANTILE);
+                }
+            } else if !own.is_empty() {
+                pool.typical[index] = weighted_quantile(&mut own, 0.75).max(FALLBACK[index]);
+            }
+        }
+        // A longer stretch can not scatter more than a shorter one; a floor keeps a calm log from claiming
+        // certainty that its few weeks can not give.
+        pool.typical[0] = pool.typical[0].max(1e-3);
+        for index in 1..STRETCHES.len() {
+            pool.typical[index] = pool.typical[index].clamp(5e-4, pool.typical[index - 1]);
+        }
+        pool
+    }
+
+    /// The noise to assume for an entity.
+    pub(crate) fn noise(&self, own: &Scatter) -> Noise {
+        let shrunk = (own.days * own.dispersion[0] + PRIOR_DAYS * self.typical[0]) / (own.days + PRIOR_DAYS);
+        let day = shrunk.min(self.cap.max(self.typical[0]));
+        let scale = (day / self.typical[0]).clamp(0.5, 4.0);
+        Noise { day, stretches: self.typical.map(|typical| typical * scale) }
+    }
+}
+
+/// Dispersion to assume for one entity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Noise {
+    /// Of a single day.
+    pub(crate) day: f64,
+    stretches: [f64; 3],
+}
+
+impl Noise {
+    /// Relative variance of the rate over `days` days: through the pooled stretches, log-linear between
+    /// them, and no smaller beyond the longest, since a level that drifted for a month may drift on.
+    pub(crate) fn over(&self, days: f64) -> f64 {
+        let [first, .., last] = STRETCHES;
+        if days <= first as f64 {
+            return self.stretches[0].max(self.day);
+        }
+        if days >= last as f64 {
+            return self.stretches[2];
+        }
+        let upper = if days <= STRETCHES[1] as f64 { 1 } else { 2 };
+        let position = (days / STRETCHES[upper - 1] as f64).ln()
+            / (STRETCHES[upper] as f64 / STRETCHES[upper - 1] as f64).ln();
+        let logs = [self.stretches[upper - 1].ln(), self.stretches[upper].ln()];
+        (logs[0] + position * (logs[1] - logs[0])).exp()
+    }
+
+    /// Dispersion per day that gives a sum over many days at least the variance that their stretch has.
+    pub(crate) fn per_day_of_long(&self) -> f64 {
+        let of = |index: usize| STRETCHES[index] as f64 * self.stretches[index];
+        of(0).max(of(1)).max(of(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counting_noise_alone_has_no_dispersion() {
+        // A repeated Poisson-like pattern: variance about equal to the mean.
+        let counts: Vec<f64> = [7.0, 10.0, 13.0, 10.0].into_iter().cycle().take(280).collect();
+        let expected = vec![10.0; 280];
+        let scatter = Scatter::measure(&counts, &expected, &[true; 280]);
+        assert!(scatter.dispersion.iter().all(|dispersion| *dispersion < 0.01), "{scatter:?}");
+    }
+
+    #[test]
+    fn slow_swings_show_at_long_stretches() {
+        let counts: Vec<f64> = (0..280).map(|day| if day / 28 % 2 == 0 { 800.0 } else { 1200.0 }).collect();
+        let scatter = Scatter::measure(&counts, &vec![1000.0; 280], &[true; 280]);
+        assert!(scatter.dispersion[2] > 0.035, "{scatter:?}");
+        let noise = Pool::of(&[scatter; 10]).noise(&scatter);
+        assert!(noise.per_day_of_long() > 1.0);
+        assert!(noise.over(100.0) > 0.035 && noise.over(14.0) > 0.03);
+    }
+}

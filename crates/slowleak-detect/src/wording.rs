@@ -1,0 +1,67 @@
+//! One sentence for a person.
+
+use slowleak_record::Micros;
+use slowleak_rollup::Metric;
+
+use crate::attribution::Cause;
+use crate::finding::{Detector, Finding};
+
+/// The finding's summary. `left` is the key's owner and the time of departure, where the registry knows.
+pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, left: Option<(&str, Micros)>) -> String {
+    let who = format!("{} {}", finding.dimension, finding.entity);
+    let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
+    let still = if finding.open { ", still going on" } else { "" };
+    let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
+    let accounts = accounts.unwrap_or_default();
+    if finding.detector == Detector::KeyAfterDeparture {
+        let owner =
+            left.map_or_else(String::new, |(owner, time)| format!(" ({owner}, who left {})", date(time)));
+        return format!(
+            "{who} was used {} times after its owner{owner} had gone, {when}{accounts}{still}",
+            count(finding.observed)
+        );
+    }
+    let unit = match finding.metric {
+        Metric::Subjects => "distinct accounts a day in all",
+        _ => "accesses",
+    };
+    let times = if finding.expected > 0.0 {
+        format!("{:.1} times the {} expected", finding.observed / finding.expected, count(finding.expected))
+    } else {
+        "none expected".to_owned()
+    };
+    let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{cause}", count(finding.observed))
+}
+
+fn date(time: Micros) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
+/// A whole number with thousands separators; one decimal below ten.
+fn count(value: f64) -> String {
+    if value < 10.0 && value.fract() != 0.0 {
+        return format!("{value:.1}");
+    }
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped() {
+        assert_eq!(count(1_234_567.4), "1,234,567");
+        assert_eq!(count(999.0), "999");
+        assert_eq!(count(1.25), "1.2");
+    }
+}
