@@ -21,8 +21,13 @@ pub(crate) struct Level {
     pub(crate) error: f64,
 }
 
-/// Level of the lowest plateau. `dispersion` is the relative variance assumed for a plateau's rate.
-pub(crate) fn lowest_plateau(counts: &[f64], pattern: &[f64], counted: &[bool], dispersion: f64) -> Level {
+/// Level of the lowest plateau. `dispersion` gives the relative variance of the rate over so many days.
+pub(crate) fn lowest_plateau(
+    counts: &[f64],
+    pattern: &[f64],
+    counted: &[bool],
+    dispersion: impl Fn(f64) -> f64,
+) -> Level {
     let days: Vec<usize> = (0..counts.len()).filter(|day| counted[*day] && pattern[*day] > 0.0).collect();
     let total: f64 = days.iter().map(|day| counts[*day]).sum();
     if days.is_empty() || total <= 0.0 {
@@ -41,7 +46,7 @@ pub(crate) fn lowest_plateau(counts: &[f64], pattern: &[f64], counted: &[bool], 
     let low = rates[(PLATEAU_QUANTILE * rates.len() as f64) as usize];
     let mean = total / days.iter().map(|day| pattern[*day]).sum::<f64>();
     let expected = (low * total / mean / days.len() as f64 * length as f64).max(1.0);
-    let deviation = (1.0 / expected + dispersion).sqrt();
+    let deviation = (1.0 / expected + dispersion(length as f64)).sqrt();
     let raised = low / (1.0 - (PLATEAU_DEVIATIONS * deviation).min(0.5));
     // A silent plateau says that the rate is below what one count there would mean.
     let floor = 0.5 / (length as f64 * days.iter().map(|day| pattern[*day]).sum::<f64>() / days.len() as f64);
@@ -76,20 +81,20 @@ mod tests {
     fn a_leak_of_three_quarters_does_not_become_the_habit() {
         let counts: Vec<f64> =
             (0..180).map(|day| if (20..157).contains(&day) { 154.0 } else { 100.0 }).collect();
-        let level = lowest_plateau(&counts, &[1.0; 180], &[true; 180], 0.001);
+        let level = lowest_plateau(&counts, &[1.0; 180], &[true; 180], |_| 0.001);
         assert!((95.0..115.0).contains(&level.value), "{level:?}");
     }
 
     #[test]
     fn rare_events_get_longer_plateaus() {
         let counts: Vec<f64> = (0..280).map(|day| f64::from(u8::from(day % 4 == 0))).collect();
-        let level = lowest_plateau(&counts, &[1.0; 280], &[true; 280], 0.01);
+        let level = lowest_plateau(&counts, &[1.0; 280], &[true; 280], |_| 0.01);
         assert!((0.2..0.3).contains(&level.value), "{level:?}");
     }
 
     #[test]
     fn no_counted_day_gives_no_level() {
-        assert_eq!(lowest_plateau(&[1.0], &[1.0], &[false], 0.0), Level::default());
+        assert_eq!(lowest_plateau(&[1.0], &[1.0], &[false], |_| 0.0), Level::default());
         assert_eq!(mean_level(&[1.0], &[1.0], &[false], |_| 0.0), Level::default());
     }
 }

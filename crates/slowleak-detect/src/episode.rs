@@ -42,7 +42,9 @@ pub(crate) struct Campaign {
     pub(crate) expected: f64,
     /// Relative variance assumed for the whole.
     pub(crate) dispersion: f64,
-    /// Nats, capped by what the whole interval and a two-sample comparison support.
+    /// Nats, capped by what the whole interval supports against the baseline.
+    pub(crate) against_baseline: f64,
+    /// The same, capped further by a two-sample comparison with the days outside.
     pub(crate) score: f64,
     /// Day at which the running score of the first episode passed the cost: names the campaign for good.
     pub(crate) anchor: usize,
@@ -185,14 +187,15 @@ impl Fit<'_> {
         let (within, without) = (sample(within), sample(without));
         let whole = profile_score(within.count, within.expected * self.allowance(), within.dispersion);
         let tolerated = Sample { expected: within.expected * (1.0 + self.tolerance), ..within };
-        let capped = score.min(whole).min(two_sample_bound(tolerated, without));
+        let against_baseline = score.min(whole);
         let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
         Campaign {
             band: Band::of(days),
             observed: within.count,
             expected: within.expected,
             dispersion: within.dispersion,
-            score: capped,
+            score: against_baseline.min(two_sample_bound(tolerated, without)),
+            against_baseline,
             anchor,
             episodes,
         }

@@ -19,8 +19,6 @@ use crate::series::Series;
 const MASK_NATS: f64 = 15.0;
 /// Most campaigns masked an entity; a series with more is simply lively.
 const MAX_MASKED: usize = 3;
-/// Dispersion of a plateau's rate before anything is known.
-const FIRST_DISPERSION: f64 = 0.02;
 /// Fewest expected counts for an entity to take part in calibration.
 const MIN_CALIBRATION_COUNTS: f64 = 5.0;
 /// An interval that starts within this many days of the first searched day has no "before".
@@ -143,12 +141,12 @@ impl<'a> Family<'a> {
     /// Round one: level from the lowest plateau; what stands out of it is masked.
     fn mask(&self, index: usize, own: &Scatter) -> Pass {
         let series = self.series(index);
-        let level = lowest_plateau(&series.counts, &series.pattern, &series.present, FIRST_DISPERSION);
         let noise = self.pool.noise(own);
+        let level = lowest_plateau(&series.counts, &series.pattern, &series.present, |days| noise.over(days));
         let fit = Fit { series: &series, level, noise, tolerance: self.config.tolerance };
         let mut campaigns = fit.campaigns();
-        campaigns.retain(|campaign| campaign.score >= MASK_NATS);
-        campaigns.sort_by(|a, b| b.score.total_cmp(&a.score));
+        campaigns.retain(|campaign| campaign.against_baseline >= MASK_NATS);
+        campaigns.sort_by(|a, b| b.against_baseline.total_cmp(&a.against_baseline));
         campaigns.truncate(MAX_MASKED);
         let mut mask: Vec<Range<usize>> =
             campaigns.into_iter().flat_map(|campaign| campaign.episodes).collect();

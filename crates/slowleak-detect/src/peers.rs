@@ -91,10 +91,8 @@ fn normalised(week: Week) -> Week {
     if mean > 0.0 { week.map(|share| (share / mean).max(1e-3)) } else { [1.0; 7] }
 }
 
-/// Weighted median over peers of (count / own expectation), day by day.
-///
-/// The own expectation follows the entity's level over the four weeks around, so that neither a peer's
-/// growth nor its leak passes for a common day.
+/// Weighted median over peers of (count / own expectation), day by day. The median keeps one peer's growth
+/// or leak from passing for a common day; slow swings that most peers share are common, too.
 fn common_factor(series: &[Vec<f64>], week: &Week, grid: &Grid) -> Vec<f64> {
     let days = grid.days();
     if series.len() < MIN_PEERS {
@@ -105,9 +103,9 @@ fn common_factor(series: &[Vec<f64>], week: &Week, grid: &Grid) -> Vec<f64> {
         .map(|events| {
             let present = presence(events, grid);
             let own = weekday_profile(events, &present, grid, week);
-            let local = local_level(events, &present, &own, grid);
+            let level = median_level(events, &present, &own, grid);
             let ratio = |day: usize| {
-                let expected = local[day] * own[grid.weekday(day)];
+                let expected = level * own[grid.weekday(day)];
                 let usable = present[day] && expected >= 1.0;
                 usable.then(|| (events[day] / expected, expected.min(100.0)))
             };
@@ -125,18 +123,12 @@ fn common_factor(series: &[Vec<f64>], week: &Week, grid: &Grid) -> Vec<f64> {
         .collect()
 }
 
-/// Median of the weekday-free counts of the 28 days around each day.
-fn local_level(events: &[f64], present: &[bool], week: &Week, grid: &Grid) -> Vec<f64> {
-    const REACH: usize = 14;
-    let free = |day: usize| events[day] / week[grid.weekday(day)];
-    (0..events.len())
-        .map(|day| {
-            let around = day.saturating_sub(REACH)..(day + REACH).min(events.len());
-            let mut levels: Vec<f64> = around.filter(|day| present[*day]).map(free).collect();
-            levels.sort_by(f64::total_cmp);
-            levels.get(levels.len() / 2).copied().unwrap_or(0.0)
-        })
-        .collect()
+/// Median of the weekday-free counts of the present days.
+fn median_level(events: &[f64], present: &[bool], week: &Week, grid: &Grid) -> f64 {
+    let days = (0..events.len()).filter(|day| present[*day]);
+    let mut levels: Vec<f64> = days.map(|day| events[day] / week[grid.weekday(day)]).collect();
+    levels.sort_by(f64::total_cmp);
+    levels.get(levels.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Smallest value at which the weights below and at it reach `quantile` of all; `items` must not be empty.

@@ -141,7 +141,7 @@ fn a_leak_of_three_quarters_of_the_log_is_named_to_the_day() {
         let victim = (0..150).find(|i| series[*i].iter().sum::<f64>() > 100.0 * DAYS as f64).unwrap();
         leak(&mut series[victim], 20..157, 0.54, &mut rng);
         let found = run(&keys(series));
-        assert!(!found.is_empty(), "seed {seed}: nothing found");
+        assert!(!found.is_empty(), "seed {seed}: nothing found for {}", name(victim));
         assert_eq!(found[0].entity, name(victim));
         let (from, to) = (found[0].start.0 - day(20).0, found[0].end.0 - day(157).0);
         assert!(
