@@ -1,0 +1,459 @@
+//! From a scan plan to a rollup, in one parallel pass. In: units of records. Out: the finished rollup and
+//! the account of what was read.
+//!
+//! Each worker takes the next unit in time order and counts into cells of its own; names are mapped to
+//! shared ids once a row group; cells of all workers are added up at the end.
+//!
+//! A file that breaks half-way must leave no trace, or a second run after its repair would count twice.
+//! Counting file by file would make every record pay for that (cells of each file merged into those of all).
+//! Damage behind a sound footer is rare: the pass goes on to find every damaged file, and is then repeated
+//! without them.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ahash::AHashMap;
+use rayon::prelude::*;
+use slowleak_record::{Field, FieldSet, InputError, InputResult, Micros, Window};
+use slowleak_scan::{Chunk, Coverage, Names, Plan, Request, RowReason, UnitReader, UnitTally, ValueReason};
+
+use crate::assemble::{ranked, table};
+use crate::cells::{Cells, Columns, Counter, NONE, Shape};
+use crate::{Dimension, Metric, Rollup, RollupError, Table, View};
+
+/// Counts the records of `plan` into the cells of `views`.
+///
+/// A view of which the input lacks a dimension is left out, a metric of which it lacks the column is
+/// dropped; [`Coverage::missing_columns`] names the fields. Two views of the same dimension and window
+/// become one. `progress` is told of rows as they are read, [`Plan::rows`] in all unless a file fails. Runs on
+/// the current rayon pool; the answer does not depend on the number of threads.
+///
+/// # Errors
+/// More than 4 billion different names in a column, or cells in a view. Bad files are no error: see
+/// [`Coverage::rejected_files`].
+pub fn build(
+    plan: &Plan,
+    views: &[View],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Rollup, Coverage), RollupError> {
+    let silent = |_| ();
+    let mut pass = pass(plan, views, progress)?;
+    let mut rest = None;
+    while !pass.broken.is_empty() {
+        let next = rest.as_ref().unwrap_or(plan).without(&pass.broken);
+        pass = self::pass(&next, views, &silent)?;
+        rest = Some(next);
+    }
+    Ok((pass.rollup, pass.coverage))
+}
+
+/// The fields that `views` need, for [`Plan::new`].
+pub fn fields(views: &[View]) -> FieldSet {
+    let parts = views.iter().flat_map(|view| view.dimension.parts().iter().copied());
+    let metrics = views.iter().flat_map(|view| view.metrics().iter().filter_map(|metric| metric.needs()));
+    parts.chain(metrics).chain([Field::Time]).collect()
+}
+
+struct Pass {
+    rollup: Rollup,
+    coverage: Coverage,
+    broken: Vec<InputError>,
+}
+
+fn pass(plan: &Plan, views: &[View], progress: &(dyn Fn(u64) + Sync)) -> Result<Pass, RollupError> {
+    let views = possible(views, plan.fields_present());
+    let shared = Shared::new(&views);
+    let next = AtomicUsize::new(0);
+    let broken = Mutex::new(Vec::new());
+    let workers: Vec<Worker> = (0..rayon::current_num_threads())
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|_| {
+            let mut worker = Worker::new(&views);
+            while let Some(unit) = plan.units().get(next.fetch_add(1, Ordering::Relaxed)) {
+                let read = UnitReader::open(plan, unit, shared.request)
+                    .and_then(|reader| worker.read(reader, &shared, progress));
+                if let Err(error) = read {
+                    broken.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                }
+            }
+            worker
+        })
+        .collect();
+
+    let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !broken.is_empty() {
+        return Ok(Pass { rollup: Rollup::default(), coverage: Coverage::default(), broken });
+    }
+    if let Some(error) = workers.iter().find_map(|worker| worker.failed.as_ref()) {
+        return Err(RollupError::TooMany { view: error.to_string(), what: "different names" });
+    }
+    let coverage = coverage(plan, &workers);
+    let names: Vec<Names> = shared
+        .names
+        .into_iter()
+        .map(|names| names.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect();
+    let rollup = assemble(&views, workers, &names)?;
+    Ok(Pass { rollup, coverage, broken })
+}
+
+/// The views that the fields allow, with the metrics that they allow; sorted, one a dimension and window.
+fn possible(views: &[View], present: FieldSet) -> Vec<View> {
+    let mut out: Vec<View> = Vec::new();
+    for view in views {
+        if !view.dimension.parts().iter().all(|part| present.contains(*part)) {
+            continue;
+        }
+        let has = |metric: &Metric| metric.needs().is_none_or(|field| present.contains(field));
+        let metrics = view.metrics().iter().copied().filter(has);
+        match out.iter_mut().find(|seen| seen.dimension == view.dimension && seen.window == view.window) {
+            Some(seen) => {
+                let metrics: Vec<Metric> = seen.metrics().iter().copied().chain(metrics).collect();
+                *seen = View::new(view.dimension.clone(), view.window, metrics);
+            }
+            None => out.push(View::new(view.dimension.clone(), view.window, metrics)),
+        }
+    }
+    out.sort();
+    out
+}
+
+/// What all workers share: ids of names by field.
+struct Shared {
+    names: [Mutex<Names>; Field::ALL.len()],
+    request: Request,
+}
+
+impl Shared {
+    fn new(views: &[View]) -> Self {
+        let counts = |metric: Metric| views.iter().any(|view| view.metrics().contains(&metric));
+        let parts = views.iter().flat_map(|view| view.dimension.parts().iter().copied());
+        let sources = counts(Metric::Sources).then_some(Field::Source);
+        Self {
+            names: Default::default(),
+            request: Request {
+                ids: parts.chain(sources).collect(),
+                rows: counts(Metric::Rows),
+                bytes: counts(Metric::Bytes),
+                status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
+                subjects: counts(Metric::Subjects),
+            },
+        }
+    }
+}
+
+/// One thread's share of the count.
+struct Worker {
+    columns: [Column; Field::ALL.len()],
+    dimensions: Vec<DimensionIds>,
+    /// For each view: position of its dimension and of its window, and its counter.
+    counters: Vec<(usize, usize, Counter)>,
+    windows: Vec<(Window, Vec<Run>)>,
+    hours: BTreeSet<i64>,
+    span: Option<(i64, i64)>,
+    tally: UnitTally,
+    failed: Option<Field>,
+}
+
+/// Shared ids of one field in the current unit and batch.
+#[derive(Default)]
+struct Column {
+    /// From the unit's ids to the shared ones.
+    map: Vec<u32>,
+    /// One more than the largest shared id seen.
+    known: usize,
+    ids: Vec<u32>,
+}
+
+/// Consecutive records of one window.
+struct Run {
+    window: i64,
+    rows: std::ops::Range<usize>,
+}
+
+/// Entity ids of one dimension in the current batch; for compounds, this worker's own ids.
+struct DimensionIds {
+    dimension: Dimension,
+    compounds: AHashMap<Parts, u32>,
+    parts: Vec<Parts>,
+    ids: Vec<u32>,
+}
+
+type Parts = [u32; Dimension::MAX_PARTS];
+
+impl Worker {
+    fn new(views: &[View]) -> Self {
+        let mut dimensions: Vec<DimensionIds> = Vec::new();
+        let mut windows = vec![(Window::HOUR, Vec::new())];
+        let mut counters = Vec::new();
+        for view in views {
+            let known = dimensions.iter().position(|known| known.dimension == view.dimension);
+            let dimension = known.unwrap_or_else(|| {
+                dimensions.push(DimensionIds {
+                    dimension: view.dimension.clone(),
+                    compounds: AHashMap::new(),
+                    parts: Vec::new(),
+                    ids: Vec::new(),
+                });
+                dimensions.len() - 1
+            });
+            let known = windows.iter().position(|(window, _)| *window == view.window);
+            let window = known.unwrap_or_else(|| {
+                windows.push((view.window, Vec::new()));
+                windows.len() - 1
+            });
+            counters.push((dimension, window, Counter::new(view)));
+        }
+        Self {
+            columns: Default::default(),
+            dimensions,
+            counters,
+            windows,
+            hours: BTreeSet::new(),
+            span: None,
+            tally: UnitTally::default(),
+            failed: None,
+        }
+    }
+
+    fn read(
+        &mut self,
+        mut reader: UnitReader<'_>,
+        shared: &Shared,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> InputResult<()> {
+        self.columns.iter_mut().for_each(|column| column.map.clear());
+        self.counters.iter_mut().for_each(|(_, _, counter)| counter.start_unit());
+        let mut reported = 0;
+        while let Some(chunk) = reader.next_chunk()? {
+            self.count(chunk, shared);
+            let tally = reader.tally();
+            let rows = tally.read + tally.pruned + tally.rejected_rows.iter().sum::<u64>();
+            progress(rows - reported);
+            reported = rows;
+        }
+        self.tally.add(&reader.tally());
+        Ok(())
+    }
+
+    fn count(&mut self, chunk: &Chunk, shared: &Shared) {
+        let time = chunk.time();
+        let (Some(first), Some(last)) = (time.iter().min(), time.iter().max()) else { return };
+        let span = self.span.unwrap_or((*first, *last));
+        self.span = Some((span.0.min(*first), span.1.max(*last)));
+        for (window, runs) in &mut self.windows {
+            split_runs(time, *window, runs);
+        }
+        self.hours.extend(self.windows[0].1.iter().map(|run| run.window));
+
+        for field in shared.request.ids.iter() {
+            let column = &mut self.columns[field.index()];
+            let (Some(ids), Some(names)) = (chunk.ids(field), chunk.names(field)) else {
+                column.ids.clear();
+                column.ids.resize(time.len(), NONE);
+                continue;
+            };
+            if column.map.len() < names.len() {
+                let mut shared = shared.names[field.index()].lock().unwrap_or_else(PoisonError::into_inner);
+                for id in column.map.len()..names.len() {
+                    let id = shared.intern(names.name(id as u32)).unwrap_or_else(|_| {
+                        self.failed = Some(field);
+                        0
+                    });
+                    column.known = column.known.max(id as usize + 1);
+                    column.map.push(id);
+                }
+            }
+            column.ids.clear();
+            column.ids.extend(ids.iter().map(|id| column.map.get(*id as usize).copied().unwrap_or(NONE)));
+        }
+        for dimension in &mut self.dimensions {
+            dimension.fill(&self.columns);
+        }
+
+        let sources = &self.columns[Field::Source.index()].ids;
+        for (dimension, window, counter) in &mut self.counters {
+            let dimension = &self.dimensions[*dimension];
+            let (ids, known) = dimension.ids(&self.columns);
+            let columns = Columns {
+                rows: chunk.rows().map_or(&[], |counts| &counts.values),
+                bytes: chunk.bytes().map_or(&[], |counts| &counts.values),
+                status: chunk.status().unwrap_or_default(),
+                subjects: chunk.subjects().unwrap_or_default(),
+                sources: if counter.shape().sources { sources } else { &[] },
+            };
+            for run in &self.windows[*window].1 {
+                counter.count(run.window, run.rows.clone(), ids, known, &columns);
+            }
+        }
+    }
+}
+
+/// Cuts a batch where the window changes.
+fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Run>) {
+    runs.clear();
+    let mut start = 0;
+    while let Some(first) = time.get(start) {
+        let floor = window.floor(Micros(*first)).0;
+        let inside = floor..floor + window.micros();
+        let length = time[start..].iter().position(|time| !inside.contains(time));
+        let end = length.map_or(time.len(), |length| start + length);
+        runs.push(Run { window: floor, rows: start..end });
+        start = end;
+    }
+}
+
+impl DimensionIds {
+    /// Computes the batch's ids of a compound.
+    fn fill(&mut self, columns: &[Column; Field::ALL.len()]) {
+        let fields = self.dimension.parts();
+        if fields.len() < 2 {
+            return;
+        }
+        let parts: Vec<&[u32]> = fields.iter().map(|field| columns[field.index()].ids.as_slice()).collect();
+        let rows = parts.iter().map(|part| part.len()).min().unwrap_or(0);
+        self.ids.clear();
+        let mut last = ([NONE; Dimension::MAX_PARTS], NONE);
+        for row in 0..rows {
+            let mut key = [NONE; Dimension::MAX_PARTS];
+            for (slot, part) in key.iter_mut().zip(&parts) {
+                *slot = part[row];
+            }
+            if key != last.0 {
+                let id = if key[..parts.len()].contains(&NONE) {
+                    NONE
+                } else {
+                    let all = &mut self.parts;
+                    *self.compounds.entry(key).or_insert_with(|| {
+                        all.push(key);
+                        all.len() as u32 - 1
+                    })
+                };
+                last = (key, id);
+            }
+            self.ids.push(last.1);
+        }
+    }
+
+    /// The batch's ids, and one more than the largest ever.
+    fn ids<'a>(&'a self, columns: &'a [Column; Field::ALL.len()]) -> (&'a [u32], usize) {
+        match self.dimension.parts() {
+            [field] => (&columns[field.index()].ids, columns[field.index()].known),
+            _ => (&self.ids, self.parts.len()),
+        }
+    }
+}
+
+fn coverage(plan: &Plan, workers: &[Worker]) -> Coverage {
+    let mut tally = UnitTally::default();
+    let mut hours = BTreeSet::new();
+    let mut span: Option<(i64, i64)> = None;
+    for worker in workers {
+        tally.add(&worker.tally);
+        hours.extend(&worker.hours);
+        span = match (span, worker.span) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
+    let mut coverage = plan.coverage().clone();
+    coverage.rows.read += tally.read;
+    coverage.rows.pruned += tally.pruned;
+    coverage.rows.rejected += tally.rejected_rows.iter().sum::<u64>();
+    coverage.rejected_rows = [RowReason::NullTime, RowReason::UnreadableTime, RowReason::NoPrincipal]
+        .into_iter()
+        .zip(tally.rejected_rows)
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    coverage.rejected_values =
+        [ValueReason::NegativeCount, ValueReason::NotANumber, ValueReason::UnknownStatus]
+            .into_iter()
+            .zip(tally.rejected_values)
+            .filter(|(_, count)| *count > 0)
+            .collect();
+    if plan.files().len() > 0 {
+        let missing = plan.fields().iter().filter(|field| !plan.fields_present().contains(*field));
+        coverage.missing_columns = missing.map(|field| field.name().to_owned()).collect();
+    }
+    coverage.time = span.map(|(first, last)| (Micros(first), Micros(last)));
+    let hours: Vec<i64> = hours.into_iter().collect();
+    let gap = |pair: &[i64]| (pair[1] - pair[0] > Micros::HOUR).then_some((pair[0] + Micros::HOUR, pair[1]));
+    coverage.gaps =
+        hours.windows(2).filter_map(gap).map(|(start, end)| (Micros(start), Micros(end))).collect();
+    coverage
+}
+
+fn assemble(views: &[View], workers: Vec<Worker>, names: &[Names]) -> Result<Rollup, RollupError> {
+    let mut by_view: Vec<Vec<Cells>> = views.iter().map(|_| Vec::new()).collect();
+    let mut dimensions: Vec<Vec<DimensionIds>> = Vec::new();
+    let mut dimension_of = Vec::new();
+    for worker in workers {
+        dimension_of = worker.counters.iter().map(|(dimension, _, _)| *dimension).collect();
+        for (cells, (_, _, counter)) in by_view.iter_mut().zip(worker.counters) {
+            cells.push(counter.finish());
+        }
+        dimensions.push(worker.dimensions);
+    }
+    let tables = views.par_iter().zip(by_view).zip(&dimension_of).map(|((view, cells), dimension)| {
+        let parts = dimensions.iter().map(|worker| worker[*dimension].parts.as_slice()).collect();
+        one_table(view, cells, parts, names)
+    });
+    Ok(Rollup { tables: tables.collect::<Result<_, _>>()? })
+}
+
+/// Adds up the workers' cells of one view; `parts` are the workers' compounds.
+fn one_table(
+    view: &View,
+    cells: Vec<Cells>,
+    parts: Vec<&[Parts]>,
+    names: &[Names],
+) -> Result<Table, RollupError> {
+    let total: usize = cells.iter().map(Cells::len).sum();
+    if u32::try_from(total).is_err() {
+        return Err(RollupError::TooMany { view: view.to_string(), what: "cells" });
+    }
+    let mut all = Cells::new(Shape::of(view).sums.len());
+    let entities = match view.dimension.parts() {
+        [field] => {
+            let names = &names[field.index()];
+            let mut used = vec![false; names.len()];
+            for entity in cells.iter().flat_map(|cells| &cells.entities) {
+                used[*entity as usize] = true;
+            }
+            let used = (0..names.len() as u32).filter(|id| used[*id as usize]);
+            let (entities, ranks) = ranked(used.map(|id| (id, names.name(id))), names.len());
+            for cells in cells {
+                all.append(cells, |entity| ranks[entity as usize], |source| source);
+            }
+            entities
+        }
+        fields => {
+            let mut ids: AHashMap<Parts, u32> = AHashMap::new();
+            let mut joined: Vec<String> = Vec::new();
+            let mut maps: Vec<Vec<u32>> = Vec::new();
+            for parts in parts {
+                let id = |key: &Parts| {
+                    *ids.entry(*key).or_insert_with(|| {
+                        let part = |(field, id): (&Field, &u32)| names[field.index()].name(*id);
+                        joined.push(view.dimension.join(fields.iter().zip(key).map(part)));
+                        joined.len() as u32 - 1
+                    })
+                };
+                maps.push(parts.iter().map(id).collect());
+            }
+            let mut used = vec![false; joined.len()];
+            for (cells, map) in cells.iter().zip(&maps) {
+                cells.entities.iter().for_each(|entity| used[map[*entity as usize] as usize] = true);
+            }
+            let used = joined.iter().enumerate().filter(|(id, _)| used[*id]);
+            let (entities, ranks) = ranked(used.map(|(id, name)| (id as u32, name.as_str())), joined.len());
+            for (cells, map) in cells.into_iter().zip(maps) {
+                all.append(cells, |entity| ranks[map[entity as usize] as usize], |source| source);
+            }
+            entities
+        }
+    };
+    Ok(table(view.clone(), entities, all))
+}

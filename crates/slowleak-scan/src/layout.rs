@@ -1,0 +1,255 @@
+//! The layout of one file: which column holds which field, of which type, and how it is best decoded.
+//! In: the footer. Out: a role for each field, or the reason why the file can not be used.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::basic::{Encoding, Type as PhysicalType};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::reader::{ChunkReader, Length};
+use slowleak_record::{Field, FieldSet, InputError, InputFile, InputResult, Mapping, Micros};
+
+use crate::source::Source;
+use crate::{count_column, text_column, time_column};
+
+/// Where a field's values come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Role {
+    /// A column of the file: its position among the root columns and among the leaves, and the type that its
+    /// values have.
+    Column { root: usize, leaf: usize, kind: DataType },
+    /// A Hive partition of the path: one value for every row.
+    Constant(ArrayRef),
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    metadata: ArrowReaderMetadata,
+    roles: [Option<Role>; Field::ALL.len()],
+}
+
+impl Layout {
+    /// Reads the footer of `source`, which is `file`, and finds `fields`.
+    pub(crate) fn read(
+        source: &Source,
+        file: &InputFile,
+        mapping: &Mapping,
+        fields: FieldSet,
+    ) -> InputResult<Self> {
+        let metadata = footer(source, file)?;
+        let schema = metadata.schema().clone();
+        let embedded = {
+            let file = metadata.metadata().file_metadata();
+            parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).ok()
+        };
+        let mut roles = [const { None }; Field::ALL.len()];
+        for field in fields.iter() {
+            let names = schema.fields().iter().map(|column| column.name().as_str());
+            roles[field.index()] = match mapping.find(field, names) {
+                Some(root) => Some(column(&metadata, &schema, embedded.as_ref(), field, root, file)?),
+                None => constant(field, file, mapping)?,
+            };
+        }
+        let layout = Self { metadata, roles };
+        layout.check_required(file, mapping)?;
+        Ok(layout)
+    }
+
+    fn check_required(&self, file: &InputFile, mapping: &Mapping) -> InputResult<()> {
+        let columns = || {
+            let names = self.metadata.schema().fields().iter();
+            names.map(|column| column.name().as_str()).collect::<Vec<_>>().join(", ")
+        };
+        if self.role(Field::Time).is_none() {
+            return Err(InputError::new(
+                &file.path,
+                format!("no such column; the columns are {}", columns()),
+            )
+            .at(format!("column {:?}", mapping.column(Field::Time)))
+            .remedy("name the time column in a map file (--map)"));
+        }
+        if self.role(Field::Key).is_none() && self.role(Field::User).is_none() {
+            let (key, user) = (mapping.column(Field::Key), mapping.column(Field::User));
+            return Err(InputError::new(
+                &file.path,
+                format!("neither column exists; the columns are {}", columns()),
+            )
+            .at(format!("columns {key:?} and {user:?}"))
+            .remedy("name the key or the user column in a map file (--map)"));
+        }
+        Ok(())
+    }
+
+    /// Where `field` comes from; `None` where the file lacks it.
+    pub(crate) fn role(&self, field: Field) -> Option<&Role> {
+        self.roles[field.index()].as_ref()
+    }
+
+    /// The fields that the file has, of those that were asked for.
+    pub(crate) fn fields(&self) -> FieldSet {
+        Field::ALL.into_iter().filter(|field| self.role(*field).is_some()).collect()
+    }
+
+    /// The footer.
+    pub(crate) fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
+    }
+
+    /// The footer with the arrow types in which `row_group` is decoded fastest: strings as dictionaries
+    /// where every page of the chunk is dictionary-encoded, as views elsewhere.
+    pub(crate) fn typed_for(
+        &self,
+        row_group: usize,
+    ) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
+        let group = self.metadata.metadata().row_group(row_group);
+        let schema = self.metadata.schema();
+        let mut columns: Vec<_> = schema.fields().iter().cloned().collect();
+        for field in Field::ALL {
+            let Some(Role::Column { root, leaf, .. }) = self.role(field) else { continue };
+            let kind = columns[*root].data_type().clone();
+            let wanted = match &kind {
+                DataType::Utf8 | DataType::Binary => {
+                    let dictionary = field != Field::Time && only_dictionary(group.column(*leaf));
+                    match (dictionary, &kind) {
+                        (true, _) => DataType::Dictionary(Box::new(DataType::Int32), Box::new(kind)),
+                        (false, DataType::Utf8) => DataType::Utf8View,
+                        (false, _) => DataType::BinaryView,
+                    }
+                }
+                DataType::Timestamp(TimeUnit::Nanosecond, None)
+                    if group.column(*leaf).column_type() == PhysicalType::INT96 =>
+                {
+                    // INT96 reaches further than 64-bit nanoseconds.
+                    DataType::Timestamp(TimeUnit::Microsecond, None)
+                }
+                _ => continue,
+            };
+            columns[*root] = Arc::new(columns[*root].as_ref().clone().with_data_type(wanted));
+        }
+        let schema = Arc::new(Schema::new_with_metadata(columns, schema.metadata().clone()));
+        ArrowReaderMetadata::try_new(self.metadata.metadata().clone(), reader_options().with_schema(schema))
+    }
+}
+
+/// Types come from the Parquet schema alone, so that the answer does not depend on the writer.
+fn reader_options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
+}
+
+/// Whether every data page of the chunk is dictionary-encoded, as far as the footer can tell.
+fn only_dictionary(chunk: &ColumnChunkMetaData) -> bool {
+    if chunk.dictionary_page_offset().is_none() {
+        return false;
+    }
+    let dictionary = |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
+    if let Some(pages) = chunk.page_encoding_stats_mask() {
+        return pages.encodings().all(dictionary);
+    }
+    // Without statistics: PLAIN may be the dictionary page's own encoding, or that of fallen-back pages.
+    !chunk.encodings().any(|encoding| encoding == Encoding::PLAIN)
+}
+
+fn footer(source: &Source, file: &InputFile) -> InputResult<ArrowReaderMetadata> {
+    let edge = |start: u64| source.get_bytes(start, 4).ok();
+    let magic: &[u8] = b"PAR1";
+    if edge(0).is_none_or(|edge| edge != magic) {
+        return Err(InputError::new(&file.path, "not a Parquet file")
+            .at("first bytes")
+            .remedy("scan reads Parquet only: convert the log, or leave the file out"));
+    }
+    let end = source.len().checked_sub(4).and_then(edge);
+    if end.is_none_or(|end| end != magic) || source.len() < 12 {
+        return Err(InputError::new(&file.path, "the file is truncated or still being written")
+            .at("last bytes")
+            .remedy("wait for its writer, or copy it again"));
+    }
+    guarded(|| ArrowReaderMetadata::load(source, reader_options())).map_err(|cause| {
+        InputError::new(&file.path, cause).at("footer").remedy("the file is damaged: write or copy it again")
+    })
+}
+
+/// Runs the decoder on untrusted bytes: a panic inside it becomes an error.
+pub(crate) fn guarded<T>(
+    decode: impl FnOnce() -> Result<T, parquet::errors::ParquetError>,
+) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the decoder gave up on damaged bytes".to_owned()),
+    }
+}
+
+fn column(
+    metadata: &ArrowReaderMetadata,
+    schema: &SchemaRef,
+    embedded: Option<&Schema>,
+    field: Field,
+    root: usize,
+    file: &InputFile,
+) -> InputResult<Role> {
+    let arrow = schema.field(root);
+    let mut kind = arrow.data_type().clone();
+    // A date64 column is a bare integer to Parquet; only the arrow schema beside it tells.
+    let date64 = embedded.and_then(|schema| schema.fields().get(root).cloned());
+    if field == Field::Time && date64.is_some_and(|column| column.data_type() == &DataType::Date64) {
+        kind = DataType::Date64;
+    }
+    if field == Field::Time
+        && kind == DataType::Timestamp(TimeUnit::Nanosecond, None)
+        && is_int96(metadata, root)
+    {
+        kind = DataType::Timestamp(TimeUnit::Microsecond, None);
+    }
+    let text = matches!(kind, DataType::Utf8 | DataType::Binary);
+    let (usable, wanted) = match field {
+        Field::Time => (text || time_column::accepts(&kind), "a timestamp, date, integer or text"),
+        Field::Rows | Field::Bytes => (count_column::accepts(&kind), "an integer or a float"),
+        _ => (text_column::accepts(&kind), "text, an integer or fixed-size binary"),
+    };
+    let leaf = leaf(metadata, root);
+    match leaf {
+        Some(leaf) if usable => Ok(Role::Column { root, leaf, kind }),
+        _ => Err(InputError::new(&file.path, format!("its type is {kind}, expected {wanted}"))
+            .at(format!("column {:?}", arrow.name()))
+            .remedy("map the field onto another column (--map), or convert the column")),
+    }
+}
+
+/// The only leaf under a root column; `None` where the column is nested.
+fn leaf(metadata: &ArrowReaderMetadata, root: usize) -> Option<usize> {
+    let descr = metadata.parquet_schema();
+    let mut leaves = (0..descr.num_columns()).filter(|leaf| descr.get_column_root_idx(*leaf) == root);
+    leaves.next().filter(|leaf| descr.column(*leaf).path().parts().len() == 1)
+}
+
+fn is_int96(metadata: &ArrowReaderMetadata, root: usize) -> bool {
+    let descr = metadata.parquet_schema();
+    leaf(metadata, root).is_some_and(|leaf| descr.column(leaf).physical_type() == PhysicalType::INT96)
+}
+
+/// The one-value array of a Hive partition named like the field or like its column.
+fn constant(field: Field, file: &InputFile, mapping: &Mapping) -> InputResult<Option<Role>> {
+    let value = file.partition(mapping.column(field)).or_else(|| file.partition(field.name()));
+    let Some(value) = value else { return Ok(None) };
+    let broken = |cause: String| {
+        InputError::new(&file.path, cause)
+            .at(format!("partition {:?} of the path", field.name()))
+            .remedy("rename the folder, or add the column to the file")
+    };
+    let array: ArrayRef = match field {
+        Field::Time => {
+            let time: Micros = value.parse().map_err(|error| broken(format!("{error}")))?;
+            Arc::new(TimestampMicrosecondArray::from(vec![time.0]))
+        }
+        Field::Rows | Field::Bytes => {
+            let count: i64 = value.parse().map_err(|_| broken(format!("{value:?} is not a whole number")))?;
+            Arc::new(Int64Array::from(vec![count]))
+        }
+        _ => Arc::new(StringArray::from(vec![value])),
+    };
+    Ok(Some(Role::Constant(array)))
+}

@@ -1,0 +1,273 @@
+//! String columns to dense ids. In: arrow arrays of one row group's column. Out: one id a row, ids into a
+//! dictionary that grows with the row group. Dictionaries are mapped once, not once a row.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+
+use crate::hash::subject_hash;
+use crate::names::{Names, TooManyNames};
+
+/// Whether a column of this type can be read as text: strings, binary (taken as UTF-8), integers and
+/// fixed-size binary (printed; 16 bytes as a UUID).
+pub(crate) fn accepts(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::Utf8View | DataType::Binary | DataType::BinaryView => true,
+        DataType::FixedSizeBinary(_) | DataType::Decimal128(_, 0) | DataType::Boolean | DataType::Null => {
+            true
+        }
+        DataType::Dictionary(_, value) => accepts(value),
+        kind => kind.is_integer(),
+    }
+}
+
+/// Calls `each` with the text of every row, `None` for null. `scratch` holds what must be printed.
+fn for_each_text<E>(array: &ArrayRef, mut each: impl FnMut(Option<&str>) -> Result<(), E>) -> Result<(), E> {
+    let mut scratch = String::new();
+    macro_rules! print {
+        ($type:ty) => {{
+            for value in array.as_primitive::<$type>() {
+                match value {
+                    None => each(None)?,
+                    Some(value) => each(Some(decimal(value.into(), &mut scratch)))?,
+                }
+            }
+        }};
+    }
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().iter().try_for_each(each)?,
+        DataType::Utf8View => array.as_string_view().iter().try_for_each(each)?,
+        DataType::Binary => {
+            for value in array.as_binary::<i32>() {
+                each(value.map(String::from_utf8_lossy).as_deref())?;
+            }
+        }
+        DataType::BinaryView => {
+            for value in array.as_binary_view() {
+                each(value.map(String::from_utf8_lossy).as_deref())?;
+            }
+        }
+        DataType::FixedSizeBinary(_) => {
+            for value in array.as_fixed_size_binary() {
+                each(value.map(|value| fixed(value, &mut scratch)))?;
+            }
+        }
+        DataType::Boolean => {
+            for value in array.as_boolean() {
+                each(value.map(|value| if value { "true" } else { "false" }))?;
+            }
+        }
+        DataType::Int64 => print!(Int64Type),
+        DataType::Int32 => print!(Int32Type),
+        DataType::Int16 => print!(Int16Type),
+        DataType::Int8 => print!(Int8Type),
+        DataType::UInt64 => print!(UInt64Type),
+        DataType::UInt32 => print!(UInt32Type),
+        DataType::UInt16 => print!(UInt16Type),
+        DataType::UInt8 => print!(UInt8Type),
+        DataType::Decimal128(_, 0) => print!(Decimal128Type),
+        _ => (0..array.len()).try_for_each(|_| each(None))?,
+    }
+    Ok(())
+}
+
+/// Decimal digits of `value`.
+fn decimal(value: i128, scratch: &mut String) -> &str {
+    scratch.clear();
+    let mut digits = [0_u8; 40];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        scratch.push('-');
+    }
+    scratch.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    scratch
+}
+
+/// Hexadecimal digits of `value`, hyphenated as a UUID where there are 16 bytes.
+fn fixed<'a>(value: &[u8], scratch: &'a mut String) -> &'a str {
+    scratch.clear();
+    for (index, byte) in value.iter().enumerate() {
+        if value.len() == 16 && matches!(index, 4 | 6 | 8 | 10) {
+            scratch.push('-');
+        }
+        for nibble in [byte >> 4, byte & 15] {
+            scratch.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+    }
+    scratch
+}
+
+/// A string column, decoded batch by batch.
+#[derive(Default)]
+pub struct TextColumn {
+    pub(crate) names: Names,
+    pub(crate) ids: Vec<u32>,
+    dictionary: Cached<u32>,
+}
+
+impl TextColumn {
+    /// One id a row of the current batch, [`Names::NONE`] for null.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The distinct texts of all batches.
+    pub fn into_names(self) -> Names {
+        self.names
+    }
+
+    /// Reads a batch.
+    ///
+    /// # Errors
+    /// More names than ids.
+    pub fn decode(&mut self, array: &ArrayRef) -> Result<(), TooManyNames> {
+        self.ids.clear();
+        let (names, ids) = (&mut self.names, &mut self.ids);
+        let mut intern = |text: Option<&str>| text.map_or(Ok(Names::NONE), |text| names.intern(text));
+        if let Some(dictionary) = array.as_any_dictionary_opt() {
+            let map = self.dictionary.map(dictionary.values(), |values, map| {
+                for_each_text(values, |text| intern(text).map(|id| map.push(id)))
+            })?;
+            for_each_key(array, |key| {
+                ids.push(key.and_then(|key| map.get(key).copied()).unwrap_or(Names::NONE))
+            });
+            return Ok(());
+        }
+        for_each_text(array, |text| intern(text).map(|id| ids.push(id)))
+    }
+}
+
+/// Subject hashes of one row group, decoded batch by batch.
+#[derive(Default)]
+pub(crate) struct HashColumn {
+    /// One hash a row of the current batch.
+    pub(crate) hashes: Vec<Option<u64>>,
+    dictionary: Cached<Option<u64>>,
+}
+
+impl HashColumn {
+    /// Reads a batch.
+    pub(crate) fn decode(&mut self, array: &ArrayRef) {
+        let hashes = &mut self.hashes;
+        hashes.clear();
+        let hash = |text: Option<&str>| text.map(|text| subject_hash(text.as_bytes()));
+        if let Some(dictionary) = array.as_any_dictionary_opt() {
+            let Ok(map) = self.dictionary.map(dictionary.values(), |values, map| {
+                for_each_text(values, |text| {
+                    map.push(hash(text));
+                    Ok::<_, std::convert::Infallible>(())
+                })
+            });
+            for_each_key(array, |key| hashes.push(key.and_then(|key| map.get(key).copied().flatten())));
+            return;
+        }
+        let Ok(()) = for_each_text(array, |text| {
+            hashes.push(hash(text));
+            Ok::<_, std::convert::Infallible>(())
+        });
+    }
+}
+
+/// What the entries of the last dictionary mean; batches of a row group share one.
+struct Cached<T> {
+    values: Option<ArrayRef>,
+    map: Vec<T>,
+}
+
+impl<T> Default for Cached<T> {
+    fn default() -> Self {
+        Self { values: None, map: Vec::new() }
+    }
+}
+
+impl<T> Cached<T> {
+    fn map<E>(
+        &mut self,
+        values: &ArrayRef,
+        fill: impl FnOnce(&ArrayRef, &mut Vec<T>) -> Result<(), E>,
+    ) -> Result<&[T], E> {
+        let known = self.values.as_ref().is_some_and(|last| std::sync::Arc::ptr_eq(last, values));
+        if !known {
+            self.values = None;
+            self.map.clear();
+            fill(values, &mut self.map)?;
+            self.values = Some(values.clone());
+        }
+        Ok(&self.map)
+    }
+}
+
+/// Calls `each` with the dictionary key of every row.
+fn for_each_key(array: &ArrayRef, mut each: impl FnMut(Option<usize>)) {
+    let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
+        return (0..array.len()).for_each(|_| each(None));
+    };
+    let keys = dictionary.keys();
+    if keys.null_count() == 0 {
+        keys.values().iter().for_each(|key| each(usize::try_from(*key).ok()));
+    } else {
+        keys.iter().for_each(|key| each(key.and_then(|key| usize::try_from(key).ok())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, StringArray, StringViewArray,
+    };
+
+    use super::*;
+
+    fn read(array: ArrayRef) -> Vec<Option<String>> {
+        assert!(accepts(array.data_type()));
+        let mut column = TextColumn::default();
+        column.decode(&array).unwrap();
+        let name = |id: &u32| (*id != Names::NONE).then(|| column.names.name(*id).to_owned());
+        column.ids.iter().map(name).collect()
+    }
+
+    fn some(texts: &[&str]) -> Vec<Option<String>> {
+        texts.iter().map(|text| Some((*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_type_gives_the_same_text() {
+        let want = some(&["42", "-7", "42"]);
+        let dictionary: DictionaryArray<Int32Type> = ["42", "-7", "42"].into_iter().collect();
+        for array in [
+            Arc::new(StringArray::from(vec!["42", "-7", "42"])) as ArrayRef,
+            Arc::new(StringViewArray::from(vec!["42", "-7", "42"])),
+            Arc::new(Int64Array::from(vec![42, -7, 42])),
+            Arc::new(BinaryArray::from(vec!["42".as_bytes(), b"-7", b"42"])),
+            Arc::new(dictionary),
+        ] {
+            assert_eq!(read(array.clone()), want);
+            let mut hashes = HashColumn::default();
+            hashes.decode(&array);
+            assert_eq!(hashes.hashes, ["42", "-7", "42"].map(|s| Some(subject_hash(s.as_bytes()))));
+        }
+    }
+
+    #[test]
+    fn nulls_bad_utf8_and_uuids() {
+        assert_eq!(read(Arc::new(StringArray::from(vec![None, Some("")]))), [None, Some(String::new())]);
+        assert_eq!(read(Arc::new(BinaryArray::from(vec![&b"a\xff"[..]]))), some(&["a\u{fffd}"]));
+        let uuid = FixedSizeBinaryArray::try_from_iter([[0x12_u8; 16]].iter()).unwrap();
+        assert_eq!(read(Arc::new(uuid)), some(&["12121212-1212-1212-1212-121212121212"]));
+        assert_eq!(decimal(i128::MIN, &mut String::new()), i128::MIN.to_string());
+        assert_eq!(decimal(0, &mut String::new()), "0");
+    }
+}
