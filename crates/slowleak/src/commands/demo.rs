@@ -1,0 +1,118 @@
+//! `slowleak demo`: a labelled five-month leak, made, scanned and judged.
+//!
+//! Everything is made in the staging folder and appears at once, so that the folder never holds the log of
+//! one demo beside the report of another.
+
+use std::fs;
+use std::path::Path;
+
+use slowleak_detect::{Severity, quality};
+use slowleak_record::{Mapping, TimeRange, Truth, discover};
+use slowleak_report::{Run, summary};
+use slowleak_synth::Scenario;
+
+use crate::answer::{FindingAnswer, RunAnswer};
+use crate::cli::Format;
+use crate::commands::{evaluate, generate};
+use crate::failure::{Completion, Failure};
+use crate::pipeline::{self, Stopwatch};
+use crate::settings::{Demo, Input};
+use crate::staging::{RESULTS, Staging, refuse_foreign_rollup};
+use crate::terminal::Terminal;
+
+/// The scenario, built in so that the demo needs no file.
+const SCENARIO: &str = include_str!("../../../../datasets/five-month.toml");
+
+pub(crate) fn run(settings: &Demo, terminal: &Terminal) -> Result<Completion, Failure> {
+    let Demo { out, rows, seed, counting, judging, io } = settings;
+    refuse_foreign_log(out)?;
+    refuse_foreign_rollup(out)?;
+    let scenario =
+        Scenario::parse(SCENARIO, "five-month.toml").map_err(|error| Failure::Failed(error.to_string()))?;
+    let staging = Staging::new(out)?;
+    let mut watch = Stopwatch::start();
+    let made = generate::make(&scenario, staging.path(), Some(*rows), *seed, terminal)?;
+    watch.lap("generate");
+    if terminal.format == Format::Text {
+        terminal.summary(&generate::sentence(&made, out))?;
+    }
+
+    let logs = staging.path().join(generate::LOGS);
+    let files = discover(&[&logs])?;
+    let input = Input {
+        paths: vec![logs],
+        mapping: Mapping::native(),
+        mapping_reason: "the demo's own",
+        range: TimeRange::default(),
+        io: *io,
+    };
+    let (rollup, coverage) = pipeline::count(&files, &input, counting, terminal)?;
+    watch.lap("count");
+    pipeline::stage_rollup(&staging, &rollup, &coverage)?;
+    watch.lap("write rollup");
+    let detection = pipeline::judge(&rollup, judging)?;
+    watch.lap("detect");
+    let inputs = [out.join(generate::LOGS).display().to_string()];
+    let run = Run {
+        title: "Demo: a five-month leak",
+        inputs: &inputs,
+        out: Some(out),
+        ..Run::new(&detection, Some(&coverage))
+    };
+    pipeline::stage_report(&staging, &run)?;
+    let coverage_json = pipeline::staged_coverage(&staging);
+    let verdict = quality(&detection.findings, &made.truth, Severity::Medium);
+    staging.commit(&[&RESULTS[..], &generate::MADE].concat())?;
+    watch.lap("report");
+    match terminal.format {
+        Format::Text => {
+            terminal.summary("\n")?;
+            terminal.summary(&summary(&run, terminal.width, terminal.color))?;
+            let truth = out.join(generate::TRUTH).display().to_string();
+            let verdict = evaluate::text(&verdict);
+            let report = out.join("report.html").display().to_string();
+            terminal.summary(&format!("\nAgainst {truth}\n{verdict}\nThe report is {report}"))?;
+        }
+        Format::Json => terminal.json(&RunAnswer {
+            command: "demo",
+            out,
+            findings: Some(detection.findings.iter().map(FindingAnswer::from).collect()),
+            coverage: coverage_json,
+            quality: Some(verdict),
+            seconds: watch.seconds,
+        })?,
+    }
+    Ok(pipeline::complete(Some(&coverage), &detection.findings, Some(judging), out))
+}
+
+/// Refuses to replace a log that no demo made: a demo's has a truth beside it and holds nothing but Parquet
+/// files.
+fn refuse_foreign_log(out: &Path) -> Result<(), Failure> {
+    let (logs, truth) = (out.join(generate::LOGS), out.join(generate::TRUTH));
+    let mut there = generate::MADE.iter().map(|name| out.join(name)).filter(|path| path.exists());
+    let Some(first) = there.next() else { return Ok(()) };
+    if logs.is_dir() && Truth::read(&truth).is_ok() && only_parquet(&logs) {
+        return Ok(());
+    }
+    Err(Failure::at(
+        &first,
+        "would be replaced, but no demo made it",
+        "choose another --out, or move it away",
+    ))
+}
+
+fn only_parquet(folder: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(folder) else { return false };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => only_parquet(&path),
+                Ok(kind) => {
+                    kind.is_file() && path.extension().is_some_and(|extension| extension == "parquet")
+                }
+                Err(_) => false,
+            }
+        })
+    })
+}

@@ -1,0 +1,56 @@
+//! `slowleak rollup`: stage 1 alone.
+
+use slowleak_record::discover;
+
+use crate::answer::RunAnswer;
+use crate::cli::Format;
+use crate::failure::{Completion, Failure};
+use crate::pipeline::{self, Stopwatch};
+use crate::settings::Rollup;
+use crate::staging::{RESULTS, ROLLUP, Staging, refuse_foreign_rollup, refuse_overlap};
+use crate::terminal::{Terminal, count};
+
+pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, Failure> {
+    let Rollup { input, out, counting } = settings;
+    let files = discover(&input.paths)?;
+    refuse_overlap(&files, out)?;
+    refuse_foreign_rollup(out)?;
+    let staging = Staging::new(out)?;
+    let mut watch = Stopwatch::start();
+    let (rollup, coverage) = pipeline::count(&files, input, counting, terminal)?;
+    watch.lap("count");
+    pipeline::stage_rollup(&staging, &rollup, &coverage)?;
+    let coverage_json = pipeline::staged_coverage(&staging);
+    // Findings of an earlier run are not of this rollup.
+    staging.commit(&RESULTS)?;
+    watch.lap("write rollup");
+    match terminal.format {
+        Format::Text => {
+            let mut text = format!(
+                "{} from {} counted into {}:\n",
+                count(coverage.rows.read, "record", "records"),
+                count(coverage.files.read, "file", "files"),
+                out.join(ROLLUP).display()
+            );
+            for table in &rollup.tables {
+                let (entities, cells) = (table.entities.len() as u64, table.len() as u64);
+                text.push_str(&format!(
+                    "  {}: {} of {}\n",
+                    table.view,
+                    count(cells, "cell", "cells"),
+                    count(entities, "entity", "entities"),
+                ));
+            }
+            terminal.summary(&text)?;
+        }
+        Format::Json => terminal.json(&RunAnswer {
+            command: "rollup",
+            out,
+            findings: None,
+            coverage: coverage_json,
+            quality: None,
+            seconds: watch.seconds,
+        })?,
+    }
+    Ok(pipeline::complete(Some(&coverage), &[], None, out))
+}

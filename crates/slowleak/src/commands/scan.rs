@@ -1,0 +1,55 @@
+//! `slowleak scan`: count, detect and report in one run.
+
+use std::path::PathBuf;
+
+use slowleak_record::discover;
+use slowleak_report::{Run, summary};
+
+use crate::answer::{FindingAnswer, RunAnswer};
+use crate::cli::Format;
+use crate::failure::{Completion, Failure};
+use crate::pipeline::{self, Stopwatch};
+use crate::settings::Scan;
+use crate::staging::{RESULTS, Staging, refuse_foreign_rollup, refuse_overlap};
+use crate::terminal::Terminal;
+
+pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Failure> {
+    let Scan { input, out, counting, judging } = settings;
+    let files = discover(&input.paths)?;
+    refuse_overlap(&files, out)?;
+    refuse_foreign_rollup(out)?;
+    let staging = Staging::new(out)?;
+    let mut watch = Stopwatch::start();
+    let (rollup, coverage) = pipeline::count(&files, input, counting, terminal)?;
+    watch.lap("count");
+    pipeline::stage_rollup(&staging, &rollup, &coverage)?;
+    watch.lap("write rollup");
+    let detection = pipeline::judge(&rollup, judging)?;
+    watch.lap("detect");
+    let inputs = names(&input.paths);
+    let run = Run { inputs: &inputs, out: Some(out), ..Run::new(&detection, Some(&coverage)) };
+    pipeline::stage_report(&staging, &run)?;
+    let coverage_json = pipeline::staged_coverage(&staging);
+    staging.commit(&RESULTS)?;
+    watch.lap("report");
+    match terminal.format {
+        Format::Text => terminal.summary(&summary(&run, terminal.width, terminal.color))?,
+        Format::Json => terminal.json(&RunAnswer {
+            command: "scan",
+            out,
+            findings: Some(detection.findings.iter().map(FindingAnswer::from).collect()),
+            coverage: coverage_json,
+            quality: None,
+            seconds: watch.seconds,
+        })?,
+    }
+    Ok(pipeline::complete(Some(&coverage), &detection.findings, Some(judging), out))
+}
+
+/// The paths as typed, for the advice in the report; in an order that arguments do not decide.
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.sort();
+    names.dedup();
+    names
+}

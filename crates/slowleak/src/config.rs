@@ -1,0 +1,130 @@
+//! The `--config` file: TOML with the same names as the flags, and a `[detect]` section.
+//!
+//! In: a path. Out: a [`ConfigFile`], or an error that names the line. Paths inside the file are taken from
+//! the file's own folder, so that a config works from wherever it is used.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, de};
+use slowleak_detect::{DetectConfig, Severity};
+use slowleak_record::Window;
+use slowleak_rollup::View;
+
+use crate::cli::Io;
+use crate::failure::Failure;
+
+/// What a config file may say; flags win over it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    pub(crate) preset: Option<String>,
+    pub(crate) map: Option<PathBuf>,
+    pub(crate) keys: Option<PathBuf>,
+    pub(crate) people: Option<PathBuf>,
+    pub(crate) io: Option<Io>,
+    #[serde(deserialize_with = "threads")]
+    pub(crate) threads: Option<u16>,
+    pub(crate) strict: bool,
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) fail_on: Option<Severity>,
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) window: Option<Window>,
+    #[serde(deserialize_with = "parsed_list")]
+    pub(crate) views: Vec<View>,
+    pub(crate) detect: DetectConfig,
+}
+
+impl ConfigFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where it can not be read, is not TOML, or holds an unknown name or a bad value.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("{}: {error} (check --config)", path.display())))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| line(&text, span.start));
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            let cause = error.message().trim_end().replace('\n', ", ");
+            Failure::Usage(format!("{}: {place}{cause} (correct the settings file)", path.display()))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for relative in [&mut config.map, &mut config.keys, &mut config.people] {
+            *relative = relative.take().map(|path| folder.join(path));
+        }
+        Ok(config)
+    }
+}
+
+/// 1-based line of the byte at `offset`.
+fn line(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(deserializer)?.parse().map(Some).map_err(de::Error::custom)
+}
+
+fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
+}
+
+fn threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let threads = u16::deserialize(deserializer)?;
+    if (1..=1024).contains(&threads) {
+        Ok(Some(threads))
+    } else {
+        Err(de::Error::custom(format!("threads is {threads}; it must be 1 to 1024")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ConfigFile, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slowleak.toml");
+        std::fs::write(&path, text).unwrap();
+        ConfigFile::read(&path).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn reads_flags_views_and_paths_beside_the_file() {
+        let config = read(
+            "window = \"2h\"\nviews = [\"key@1h:rows\"]\nfail_on = \"high\"\nio = \"read\"\nkeys = \"k.csv\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.window.unwrap().to_string(), "2h");
+        assert_eq!(config.views[0].to_string(), "key@1h:events,rows");
+        assert_eq!((config.fail_on, config.io), (Some(Severity::High), Some(Io::Read)));
+        assert!(config.keys.unwrap().is_absolute());
+        assert_eq!(config.people, None);
+    }
+
+    #[test]
+    fn mistakes_name_file_and_line() {
+        for (text, line) in [
+            ("strict = true\nstict = true\n", "line 2"),
+            ("\n\nfail_on = \"awful\"\n", "line 3"),
+            ("views = [\n \"key@1h:rows\",\n \"kid@1h:rows\"]\n", "line 1"),
+            ("[detect]\nno_such_setting = 1\n", "line 2"),
+            ("threads = 0\n", "line 1"),
+            ("window 1h\n", "line 1"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains("slowleak.toml: ") && error.contains(line), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! One sample a schema: the first rows of its first file that has any.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{Opened, columns::Column, rows};
+
+/// Rows in a sample.
+pub(super) const SAMPLE_ROWS: usize = 8192;
+
+/// Records shown.
+const SHOWN: usize = 5;
+
+/// Longest value shown, in characters.
+const SHOWN_CHARS: usize = 80;
+
+/// Reads the sample; `None` where no file has a row that can be decoded.
+pub(super) fn read(members: &[Opened<'_>]) -> Option<RecordBatch> {
+    let member = members.iter().find(|member| rows(member) > 0)?;
+    let decode = || {
+        let file = File::open(&member.file.path).ok()?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, member.metadata.clone());
+        let mut reader = builder.with_batch_size(SAMPLE_ROWS).with_limit(SAMPLE_ROWS).build().ok()?;
+        reader.next()?.ok()
+    };
+    // Damaged pages: the survey goes on without a sample.
+    catch_unwind(AssertUnwindSafe(decode)).ok()?
+}
+
+/// The first records of the sample by field; a field that comes from a folder name is left out.
+pub(super) fn records(
+    sample: Option<&RecordBatch>,
+    columns: &[Column],
+) -> Vec<BTreeMap<&'static str, Option<String>>> {
+    let Some(sample) = sample else { return Vec::new() };
+    let options = FormatOptions::default();
+    let mapped = columns.iter().filter_map(|column| {
+        let values = sample.column_by_name(&column.name)?;
+        Some((column.field?, ArrayFormatter::try_new(values.as_ref(), &options).ok()?, values))
+    });
+    let mapped: Vec<_> = mapped.collect();
+    let record = |row: usize| {
+        let value = |(field, text, values): &(&'static str, ArrayFormatter<'_>, &arrow::array::ArrayRef)| {
+            let shown = || {
+                let text = text.value(row).try_to_string().ok()?;
+                let cut = text.char_indices().nth(SHOWN_CHARS).map(|(at, _)| at);
+                Some(cut.map_or_else(|| text.clone(), |at| format!("{}…", &text[..at])))
+            };
+            (*field, values.is_valid(row).then(shown).flatten())
+        };
+        mapped.iter().map(value).collect()
+    };
+    (0..sample.num_rows().min(SHOWN)).map(record).collect()
+}

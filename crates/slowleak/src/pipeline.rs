@@ -1,0 +1,181 @@
+//! The stages that commands share: count, judge, write the results, say how it ended.
+//!
+//! `scan` is count + judge + results; `rollup` is the first, `detect` the others, `demo` all after
+//! generating. So a scan and a rollup followed by a detection give the same bytes by construction.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::Value;
+use slowleak_detect::{Detection, Finding, detect};
+use slowleak_record::{InputFile, Registry};
+use slowleak_report::{Run, write_coverage, write_outputs};
+use slowleak_rollup::Rollup;
+use slowleak_scan::{Coverage, Plan, ScanOptions};
+
+use crate::failure::{Completion, Failure};
+use crate::settings::{Counting, Input, Judging};
+use crate::staging::{ROLLUP, Staging};
+use crate::terminal::{Terminal, warn};
+
+/// Rejected files named on standard error before "and N more".
+const NAMED: usize = 3;
+
+/// Wall time by stage, for the JSON answer.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    since: Instant,
+    pub(crate) seconds: Vec<(&'static str, f64)>,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { since: Instant::now(), seconds: Vec::new() }
+    }
+
+    /// Ends a stage; the next one begins.
+    pub(crate) fn lap(&mut self, stage: &'static str) {
+        self.seconds.push((stage, self.since.elapsed().as_secs_f64()));
+        self.since = Instant::now();
+    }
+}
+
+/// Stage 1: `files` to a rollup and the account of what was read.
+///
+/// # Errors
+/// Nothing could be used, or something was rejected under `--strict`, or the rollup can not be built.
+pub(crate) fn count(
+    files: &[InputFile],
+    input: &Input,
+    counting: &Counting,
+    terminal: &Terminal,
+) -> Result<(Rollup, Coverage), Failure> {
+    let options = ScanOptions { range: input.range, io: input.io };
+    let plan = Plan::new(files, &input.mapping, slowleak_rollup::fields(&counting.views), &options);
+    if plan.files().len() == 0
+        && let Some(first) = plan.coverage().rejected_files.first()
+    {
+        return Err(all_rejected(&first.path, &first.reason, plan.coverage().rejected_files.len() - 1));
+    }
+    let progress = terminal.progress("reading", plan.rows());
+    let built = slowleak_rollup::build(&plan, &counting.views, &|records| progress.add(records));
+    drop(progress);
+    let (rollup, coverage) = built.map_err(|error| Failure::Failed(error.to_string()))?;
+    refuse_nothing(files, &coverage)?;
+    if counting.strict && is_partial(&coverage) {
+        let (what, files) = rejections(&coverage);
+        let remedy = "nothing was written; mend or leave out the input, or run without --strict";
+        return Err(Failure::Failed(format!("--strict: {what} rejected{files} ({remedy})")));
+    }
+    Ok((rollup, coverage))
+}
+
+/// The failure of a run in which every file was rejected.
+pub(crate) fn all_rejected(path: &str, reason: &str, others: usize) -> Failure {
+    let others = match others {
+        0 => String::new(),
+        1 => "; the other file was rejected too".to_owned(),
+        others => format!("; the other {others} files were rejected too"),
+    };
+    Failure::Failed(format!("{path}: {reason}{others}"))
+}
+
+/// No record counted is a failure in words, not an empty report that looks clean.
+fn refuse_nothing(files: &[InputFile], coverage: &Coverage) -> Result<(), Failure> {
+    if coverage.rows.read > 0 {
+        return Ok(());
+    }
+    if coverage.files.read + coverage.files.pruned == 0
+        && let Some(first) = coverage.rejected_files.first()
+    {
+        return Err(all_rejected(&first.path, &first.reason, coverage.rejected_files.len() - 1));
+    }
+    let first = files.first().map(|file| file.path.display().to_string()).unwrap_or_default();
+    let place = if files.len() == 1 { first } else { format!("{first} and {} more", files.len() - 1) };
+    let cause = if coverage.rows.rejected > 0 {
+        let (what, _) = rejections(coverage);
+        format!("no usable record: {what} rejected (see which columns map to what with slowleak inspect)")
+    } else if coverage.rows.pruned > 0 {
+        let pruned = coverage.rows.pruned;
+        format!("no record in the time range: {pruned} lie outside (correct --since or --until)")
+    } else {
+        "there is no record in it (name files that hold some)".to_owned()
+    };
+    Err(Failure::Failed(format!("{place}: {cause}")))
+}
+
+fn is_partial(coverage: &Coverage) -> bool {
+    coverage.files.rejected > 0 || coverage.rows.rejected > 0 || !coverage.rejected_values.is_empty()
+}
+
+/// What was rejected: counts in words, and the first files with their reasons.
+fn rejections(coverage: &Coverage) -> (String, String) {
+    use crate::terminal::count;
+    let values: u64 = coverage.rejected_values.iter().map(|(_, values)| values).sum();
+    let counts = [
+        (coverage.files.rejected, "file", "files"),
+        (coverage.rows.rejected, "row", "rows"),
+        (values, "value", "values"),
+    ];
+    let counts = counts.into_iter().filter(|(number, ..)| *number > 0);
+    let counts: Vec<String> = counts.map(|(number, one, many)| count(number, one, many)).collect();
+    let mut files = String::new();
+    for file in coverage.rejected_files.iter().take(NAMED) {
+        files.push_str(&format!("\n  {}: {}", file.path, file.reason));
+    }
+    let more = coverage.rejected_files.len().saturating_sub(NAMED);
+    if more > 0 {
+        files.push_str(&format!("\n  and {more} more files"));
+    }
+    (counts.join(", "), files)
+}
+
+/// Stage 2: a rollup to findings.
+///
+/// # Errors
+/// A registry file can not be used.
+pub(crate) fn judge(rollup: &Rollup, judging: &Judging) -> Result<Detection, Failure> {
+    let mut registry = Registry::default();
+    if let Some(keys) = &judging.keys {
+        registry.read_keys(keys)?;
+    }
+    if let Some(people) = &judging.people {
+        registry.read_people(people)?;
+    }
+    Ok(detect(rollup, &registry, &judging.config))
+}
+
+/// Stages the rollup and `coverage.json`.
+pub(crate) fn stage_rollup(staging: &Staging, rollup: &Rollup, coverage: &Coverage) -> Result<(), Failure> {
+    rollup.write(&staging.path().join(ROLLUP)).map_err(|error| Failure::Failed(error.to_string()))?;
+    write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Stages the report files.
+pub(crate) fn stage_report(staging: &Staging, run: &Run<'_>) -> Result<(), Failure> {
+    write_outputs(staging.path(), run).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// The staged `coverage.json`, for the JSON answer.
+pub(crate) fn staged_coverage(staging: &Staging) -> Value {
+    let text = std::fs::read_to_string(staging.path().join("coverage.json")).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+/// How the run ended, told on standard error where part of the input was rejected.
+pub(crate) fn complete(
+    coverage: Option<&Coverage>,
+    findings: &[Finding],
+    judging: Option<&Judging>,
+    out: &Path,
+) -> Completion {
+    let rejected = coverage.is_some_and(is_partial);
+    if let Some(coverage) = coverage.filter(|coverage| is_partial(coverage)) {
+        let (what, files) = rejections(coverage);
+        let account = out.join("coverage.json");
+        warn(&format!("{what} rejected; {} has the account{files}", account.display()));
+    }
+    let bound = judging.and_then(|judging| judging.fail_on);
+    let alarmed = bound.is_some_and(|bound| findings.iter().any(|finding| finding.severity >= bound));
+    Completion { rejected, alarmed }
+}

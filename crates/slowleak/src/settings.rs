@@ -1,0 +1,319 @@
+//! One checked struct a command, made from raw flags and the config file.
+//!
+//! In: [`Cli`]. Out: [`Settings`], or a usage error before anything was read. After this point no command
+//! asks whether a flag was given, contradicts another or has a default.
+
+use std::path::PathBuf;
+
+use slowleak_detect::{DetectConfig, Severity};
+use slowleak_record::{Mapping, TimeRange, Window};
+use slowleak_rollup::{Metric, View};
+use slowleak_scan::Io as ScanIo;
+
+use crate::cli::{Cli, Command, CommonArgs, InputArgs, Io, JudgeArgs, ViewArgs};
+use crate::config::ConfigFile;
+use crate::failure::Failure;
+
+/// What the program was told to do.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Worker threads; `None` means one a core.
+    pub(crate) threads: Option<usize>,
+    /// The command.
+    pub(crate) job: Job,
+}
+
+/// A command with its settings.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Demo(Demo),
+    Generate(Generate),
+    Inspect(Input),
+    Scan(Scan),
+    Rollup(Rollup),
+    Detect(Detect),
+    Explain(Explain),
+    Evaluate(Evaluate),
+}
+
+/// Which records to read.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) mapping: Mapping,
+    /// Why that mapping: the flag or the default, in words.
+    pub(crate) mapping_reason: &'static str,
+    pub(crate) range: TimeRange,
+    pub(crate) io: ScanIo,
+}
+
+/// What to count.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    /// No dimension and window twice.
+    pub(crate) views: Vec<View>,
+    /// Fail where anything is rejected.
+    pub(crate) strict: bool,
+}
+
+/// What to judge by.
+#[derive(Debug)]
+pub(crate) struct Judging {
+    pub(crate) config: DetectConfig,
+    pub(crate) keys: Option<PathBuf>,
+    pub(crate) people: Option<PathBuf>,
+    pub(crate) fail_on: Option<Severity>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Demo {
+    pub(crate) out: PathBuf,
+    pub(crate) rows: u64,
+    pub(crate) seed: Option<u64>,
+    pub(crate) counting: Counting,
+    pub(crate) judging: Judging,
+    pub(crate) io: ScanIo,
+}
+
+#[derive(Debug)]
+pub(crate) struct Generate {
+    pub(crate) scenario: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) rows: Option<u64>,
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) input: Input,
+    pub(crate) out: PathBuf,
+    pub(crate) counting: Counting,
+    pub(crate) judging: Judging,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rollup {
+    pub(crate) input: Input,
+    pub(crate) out: PathBuf,
+    pub(crate) counting: Counting,
+}
+
+#[derive(Debug)]
+pub(crate) struct Detect {
+    pub(crate) rollup: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) judging: Judging,
+}
+
+#[derive(Debug)]
+pub(crate) struct Explain {
+    pub(crate) id: String,
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug)]
+pub(crate) struct Evaluate {
+    pub(crate) out: PathBuf,
+    pub(crate) truth: PathBuf,
+    pub(crate) min_severity: Severity,
+}
+
+impl Settings {
+    /// Checks flags against each other and the config file.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for whatever the user has to correct.
+    pub(crate) fn new(cli: Cli) -> Result<Self, Failure> {
+        let CommonArgs { config, threads, .. } = cli.common;
+        let config = config.map(|path| ConfigFile::read(&path)).transpose()?.unwrap_or_default();
+        let threads = threads.or(config.threads).map(usize::from);
+        let job = match cli.command {
+            Command::Demo(args) => Job::Demo(Demo {
+                out: args.out,
+                rows: args.rows,
+                seed: args.seed,
+                io: io(None, &config),
+                counting: Counting { views: views(Vec::new(), None, &config), strict: false },
+                judging: judging(JudgeArgs { keys: None, people: None, fail_on: None }, config),
+            }),
+            Command::Generate(args) => Job::Generate(Generate {
+                scenario: args.scenario,
+                out: args.out,
+                rows: args.rows,
+                seed: args.seed,
+            }),
+            Command::Inspect(args) => Job::Inspect(input(args.input, &config)?),
+            Command::Scan(args) => Job::Scan(Scan {
+                input: input(args.input, &config)?,
+                out: args.out,
+                counting: counting(args.view, &config),
+                judging: judging(args.judge, config),
+            }),
+            Command::Rollup(args) => Job::Rollup(Rollup {
+                input: input(args.input, &config)?,
+                out: args.out,
+                counting: counting(args.view, &config),
+            }),
+            Command::Detect(args) => Job::Detect(Detect {
+                rollup: args.rollup,
+                out: args.out,
+                judging: judging(args.judge, config),
+            }),
+            Command::Explain(args) => Job::Explain(Explain { id: args.id, out: args.out }),
+            Command::Evaluate(args) => {
+                Job::Evaluate(Evaluate { out: args.out, truth: args.truth, min_severity: args.min_severity })
+            }
+        };
+        Ok(Self { threads, job })
+    }
+}
+
+fn input(args: InputArgs, config: &ConfigFile) -> Result<Input, Failure> {
+    if let (Some(since), Some(until)) = (args.since, args.until)
+        && since >= until
+    {
+        return Err(Failure::Usage(format!(
+            "--since {since} is not before --until {until}: no record lies between (swap or correct them)"
+        )));
+    }
+    let preset = args.preset.as_deref().or(config.preset.as_deref());
+    let map = args.map.as_ref().or(config.map.as_ref());
+    let mapping_reason = match (preset, map) {
+        (None, None) => "default: columns carry the record's own names",
+        (Some(_), None) => "chosen by --preset",
+        (_, Some(_)) => "chosen by --map",
+    };
+    let mut mapping = match preset {
+        None => Mapping::native(),
+        Some(name) => Mapping::preset(name).ok_or_else(|| {
+            Failure::Usage(format!("{name:?} is not a preset (write native, or name the columns with --map)"))
+        })?,
+    };
+    if let Some(map) = map {
+        mapping = mapping.with_file(map).map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let range = TimeRange { since: args.since, until: args.until };
+    Ok(Input { paths: args.paths, mapping, mapping_reason, range, io: io(args.io, config) })
+}
+
+fn io(flag: Option<Io>, config: &ConfigFile) -> ScanIo {
+    match flag.or(config.io).unwrap_or(Io::Mmap) {
+        Io::Mmap => ScanIo::Mmap,
+        Io::Read => ScanIo::Read,
+    }
+}
+
+fn counting(args: ViewArgs, config: &ConfigFile) -> Counting {
+    Counting { views: views(args.views, args.window, config), strict: args.strict || config.strict }
+}
+
+/// The views to count: those of the flags, else of the config file, else the defaults with `window` in
+/// place of the hour. A window flag wins over the config file's views.
+fn views(flags: Vec<View>, window: Option<Window>, config: &ConfigFile) -> Vec<View> {
+    let named = if flags.is_empty() && window.is_none() { config.views.clone() } else { flags };
+    if !named.is_empty() {
+        return merged(named);
+    }
+    let window = window.or(config.window).unwrap_or(Window::HOUR);
+    merged(View::defaults().into_iter().map(|mut view| {
+        if view.window == Window::HOUR {
+            view.window = window;
+        }
+        view
+    }))
+}
+
+/// One view a dimension and window, with the metrics of all: two would share a folder in the store.
+fn merged(views: impl IntoIterator<Item = View>) -> Vec<View> {
+    let mut merged: Vec<View> = Vec::new();
+    for view in views {
+        let same = |other: &&mut View| (&other.dimension, other.window) == (&view.dimension, view.window);
+        match merged.iter_mut().find(same) {
+            Some(other) => {
+                let metrics: Vec<Metric> = other.metrics().iter().chain(view.metrics()).copied().collect();
+                *other = View::new(view.dimension, view.window, metrics);
+            }
+            None => merged.push(view),
+        }
+    }
+    merged.sort();
+    merged
+}
+
+fn judging(args: JudgeArgs, config: ConfigFile) -> Judging {
+    Judging {
+        config: config.detect,
+        keys: args.keys.or(config.keys),
+        people: args.people.or(config.people),
+        fail_on: args.fail_on.or(config.fail_on),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn settings(flags: &[&str]) -> Result<Settings, String> {
+        let cli = Cli::try_parse_from([&["slowleak"], flags].concat()).map_err(|error| error.to_string())?;
+        Settings::new(cli).map_err(|failure| failure.to_string())
+    }
+
+    fn scan_views(flags: &[&str]) -> Vec<String> {
+        let flags = [&["scan", "logs", "--out", "out"], flags].concat();
+        let Job::Scan(scan) = settings(&flags).unwrap().job else { panic!("not a scan") };
+        scan.counting.views.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn window_replaces_the_hour_of_the_default_views_only() {
+        let views = scan_views(&["--window", "15m"]);
+        assert!(views.iter().any(|view| view.starts_with("key@15m:")));
+        assert!(views.iter().any(|view| view.starts_with("key@1d:")));
+        assert!(!views.iter().any(|view| view.contains("@1h:")));
+    }
+
+    #[test]
+    fn views_of_one_folder_become_one() {
+        assert_eq!(
+            scan_views(&["--view", "key@1h:rows", "--view", "key@1h:bytes"]),
+            ["key@1h:events,rows,bytes"]
+        );
+        let days = scan_views(&["--window", "1d"]);
+        assert_eq!(days.iter().filter(|view| view.starts_with("key@1d:")).count(), 1);
+        assert!(days.iter().any(|view| view.starts_with("key@1d:events,rows") && view.ends_with("subjects")));
+    }
+
+    #[test]
+    fn an_empty_time_range_is_refused() {
+        for until in ["2025-06-24", "2025-06-24T00:00:01Z"] {
+            let error = settings(&["inspect", "x", "--since", "2025-06-25", "--until", until]).unwrap_err();
+            assert!(error.contains("--since") && error.contains("--until"), "{error}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_config_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "fail_on = \"low\"\nthreads = 3\nwindow = \"2h\"\n").unwrap();
+        let config = path.to_str().unwrap();
+        let base = ["scan", "logs", "--out", "out", "--config", config];
+        let Settings { threads, job: Job::Scan(scan) } = settings(&base).unwrap() else {
+            panic!("not a scan")
+        };
+        assert_eq!((threads, scan.judging.fail_on), (Some(3), Some(Severity::Low)));
+        assert!(scan.counting.views.iter().any(|view| view.folder() == "key@2h"));
+        let flags = [&base[..], &["--fail-on", "high", "--threads", "1", "--window", "3h"]].concat();
+        let Settings { threads, job: Job::Scan(scan) } = settings(&flags).unwrap() else {
+            panic!("not a scan")
+        };
+        assert_eq!((threads, scan.judging.fail_on), (Some(1), Some(Severity::High)));
+        assert!(scan.counting.views.iter().any(|view| view.folder() == "key@3h"));
+    }
+
+    #[test]
+    fn unknown_presets_are_usage_errors() {
+        assert!(settings(&["inspect", "x", "--preset", "nope"]).unwrap_err().contains("nope"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Same input, same bytes.
+
+use std::fs;
+
+use crate::support::{DAY, START, logs, plain, same, slowleak};
+
+#[test]
+fn threads_argument_order_and_io_leave_no_trace() {
+    let dir = logs();
+    slowleak(dir.path(), "scan {}/logs --out {}/a --threads 1").exits(0);
+    for flags in [
+        "{}/logs --threads 2",
+        "{}/logs --threads 7 --io read",
+        "{}/logs {}/logs/day-1.parquet --quiet",
+        "{}/logs --format json",
+    ] {
+        slowleak(dir.path(), &format!("scan {flags} --out {{}}/b")).exits(0);
+        if flags.starts_with("{}/logs {}") {
+            // The report names the paths as they were typed; the figures are the same.
+            for part in ["rollup", "findings.parquet", "evidence.parquet", "coverage.json"] {
+                same_part(dir.path(), part);
+            }
+        } else {
+            same(&dir.path().join("a"), &dir.path().join("b"));
+        }
+    }
+    slowleak(dir.path(), "scan {}/logs/day-0.parquet {}/logs/day-1.parquet {}/logs/day-2.parquet --out {}/a")
+        .exits(0);
+    slowleak(dir.path(), "scan {}/logs/day-2.parquet {}/logs/day-0.parquet {}/logs/day-1.parquet --out {}/b")
+        .exits(0);
+    same(&dir.path().join("a"), &dir.path().join("b"));
+}
+
+fn same_part(dir: &std::path::Path, part: &str) {
+    let (a, b) = (dir.join("a").join(part), dir.join("b").join(part));
+    if a.is_dir() {
+        same(&a, &b);
+    } else {
+        assert!(fs::read(&a).unwrap() == fs::read(&b).unwrap(), "{part} differs");
+    }
+}
+
+#[test]
+fn how_records_are_cut_into_files_does_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    plain(&dir.path().join("one/all.parquet"), START, 4000);
+    for (file, rows) in [("one", 4000), ("two", 4000)] {
+        slowleak(dir.path(), &format!("rollup {{}}/one --out {{}}/{file} --quiet")).exits(0);
+        assert!(rows == 4000 && dir.path().join(file).join("rollup").is_dir());
+    }
+    same(&dir.path().join("one/rollup"), &dir.path().join("two/rollup"));
+}
+
+#[test]
+fn a_scan_is_a_rollup_and_a_detection() {
+    let dir = logs();
+    slowleak(dir.path(), "scan {}/logs --out {}/scan").exits(0);
+    slowleak(dir.path(), "rollup {}/logs --out {}/counted").exits(0);
+    same(&dir.path().join("scan/rollup"), &dir.path().join("counted/rollup"));
+    for (rollup, out) in [("counted/rollup", "a"), ("counted", "b")] {
+        slowleak(dir.path(), &format!("detect {{}}/{rollup} --out {{}}/{out}")).exits(0);
+        for name in
+            ["findings.parquet", "findings.jsonl", "evidence.parquet", "coverage.json", "metrics.prom"]
+        {
+            let read = |folder: &str| fs::read(dir.path().join(folder).join(name)).unwrap();
+            assert!(read("scan") == read(out), "{name} differs");
+        }
+    }
+}
+
+#[test]
+fn detection_can_be_rerun_in_place() {
+    let dir = logs();
+    slowleak(dir.path(), "scan {}/logs --out {}/out").exits(0);
+    let before = fs::read(dir.path().join("out/findings.parquet")).unwrap();
+    slowleak(dir.path(), "detect {}/out --out {}/out").exits(0);
+    assert!(fs::read(dir.path().join("out/findings.parquet")).unwrap() == before);
+    assert!(dir.path().join("out/rollup/key@1h").is_dir());
+    slowleak(dir.path(), "rollup {}/logs --out {}/other").exits(0);
+    slowleak(dir.path(), "detect {}/other --out {}/out").exits(1).says(&["rollup of another run"]);
+}
+
+#[test]
+fn overlapping_ranges_add_up() {
+    let dir = logs();
+    let cut = "2025-01-02";
+    slowleak(dir.path(), "scan {}/logs --out {}/all --format json").exits(0);
+    let rows = |flags: &str| {
+        let ran =
+            slowleak(dir.path(), &format!("scan {{}}/logs --out {{}}/part --format json {flags}")).exits(0);
+        ran.json()["coverage"]["rows"]["read"].as_u64().unwrap()
+    };
+    let (before, after) = (rows(&format!("--until {cut}")), rows(&format!("--since {cut}")));
+    assert_eq!(before + after, 6000);
+    assert!(before > 0 && after > 0 && START + DAY > START);
+}
