@@ -209,7 +209,7 @@ def users_alone(folder: Path, rng: np.random.Generator) -> None:
 
 def names_that_hold_the_joiner(folder: Path, rng: np.random.Generator) -> None:
     data = columns(rng, 3_000)
-    data["key"] = pa.array(some(rng, ["a", "a + b", " + ", "a +", ""], 3_000))
+    data["key"] = pa.array(some(rng, ["a", "a + b", " + ", "a +", "", "+", "a \\+ b", "a+b"], 3_000))
     data["source"] = pa.array(some(rng, ["b + c", "c", "", "+ b + c"], 3_000))
     write(folder / "a.parquet", data)
 

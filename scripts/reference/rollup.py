@@ -135,10 +135,15 @@ class Records:
         }
         width = view.window_micros
         quoted = [f'"{part}"' for part in view.parts]
+        # A part of a compound may itself hold the joiner: its lone plus signs are written with a backslash.
+        words = "list_transform(string_split({}, ' '), lambda w: {})"
+        escaped = "CASE WHEN regexp_full_match(w, '\\\\*\\+') THEN '\\' || w ELSE w END"
+        joined = [f"array_to_string({words.format(part, escaped)}, ' ')" for part in quoted]
+        entity = quoted[0] if len(quoted) == 1 else f" || '{JOINER}' || ".join(joined)
         metrics = ", ".join(f"{expressions[metric]} AS {metric}" for metric in self.metrics(view))
         return self.db.sql(
             f"""
-            SELECT {f" || '{JOINER}' || ".join(quoted)} AS entity,
+            SELECT {entity} AS entity,
                    time - ((time % {width}) + {width}) % {width} AS window, {metrics}
             FROM records WHERE {" AND ".join(f"{part} IS NOT NULL" for part in quoted)}
             GROUP BY ALL
