@@ -15,7 +15,8 @@ pub(crate) const WIDEST: usize = 120;
 /// [`commands`].
 pub(crate) fn steps(finding: &Finding) -> Vec<String> {
     let parts = words::parts(&finding.dimension, &finding.entity).unwrap_or_default();
-    let part = |wanted: Field| parts.iter().find(|(field, _)| *field == wanted).map(|(_, value)| *value);
+    let part =
+        |wanted: Field| parts.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value.as_str());
     let key = finding.key.as_deref().or_else(|| part(Field::Key)).map(show);
     let user = finding.user.as_deref().or_else(|| part(Field::User)).map(show);
     let source = part(Field::Source).map(show);

@@ -1,6 +1,272 @@
-//! stub
-use slowleak_detect::Finding;
-/// Why a finding exists.
-pub fn explain(_finding: &Finding, _width: usize, _color: bool) -> String {
-    String::new()
+//! Why one finding exists, in words and numbers, from what a run left on disk.
+
+use slowleak_detect::{Evidence, Finding};
+
+use crate::escape::{brief, visible};
+use crate::layout::{BOLD, DIM, Sheet, severity_style};
+use crate::series::Series;
+use crate::{advice, words};
+
+/// Rows of the tables of evidence and shares.
+const LISTED: usize = 25;
+
+/// The argument for a finding: figures, baseline, spread, scores, evidence, shares, and what would
+/// overturn it. Fits `width` columns; times are UTC.
+pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
+    let mut sheet = Sheet::new(width, color);
+    let lead = format!("{} ", finding.severity.name().to_uppercase());
+    let title = format!("finding {}, rank {}", visible(&finding.id), finding.rank);
+    sheet.styled(0, &lead, severity_style(finding.severity), &title);
+    sheet.paragraph(0, "", &visible(&finding.summary));
+    sheet.gap();
+    seen(&mut sheet, finding);
+    sheet.gap();
+    if finding.detector.is_rule() {
+        fact(&mut sheet, finding);
+    } else {
+        argument(&mut sheet, finding);
+    }
+    evidence(&mut sheet, finding);
+    shares(&mut sheet, finding);
+    sheet.gap();
+    sheet.heading("What would overturn it");
+    for reason in doubts(finding) {
+        sheet.paragraph(2, "- ", &reason);
+    }
+    sheet.gap();
+    sheet.heading("What to do");
+    for (index, step) in advice::steps(finding).iter().enumerate() {
+        sheet.paragraph(2, &format!("{}. ", index + 1), step);
+    }
+    sheet.finish()
+}
+
+fn seen(sheet: &mut Sheet, finding: &Finding) {
+    sheet.heading("What was seen");
+    let who = words::who(&finding.dimension, &finding.entity, |part| brief(part, advice::WIDEST));
+    sheet.paragraph(2, "who       ", &who);
+    let open = if finding.open { "; still going on at the end of the data" } else { "" };
+    let when = words::interval(finding.start, finding.end);
+    let length = words::duration(finding.start, finding.end);
+    sheet.paragraph(2, "when      ", &format!("{when} UTC ({length}){open}"));
+    let metric = finding.metric;
+    let row = |value: f64| format!("{} {}", words::figure(metric, value), unit(finding, value));
+    sheet.paragraph(2, "observed  ", &row(finding.observed));
+    if !finding.detector.is_rule() {
+        sheet.paragraph(2, "expected  ", &row(finding.expected));
+        let excess = finding.observed - finding.expected;
+        let growth = words::growth(finding.observed, finding.expected);
+        sheet.paragraph(2, "excess    ", &format!("{} ({growth})", row(excess)));
+    }
+    if let Some(subjects) = finding.subjects {
+        let text = format!(
+            "~{} distinct accounts touched in the interval, honest use included (an estimate; `slowleak case` counts them exactly)",
+            words::about(subjects)
+        );
+        sheet.paragraph(2, "accounts  ", &text);
+    }
+    if let Some(series) = Series::new(finding, sheet.width().saturating_sub(16).clamp(10, 70)) {
+        sheet.line(12, &series.sparkline());
+        let from = series.bars.first().map(|bar| words::day(bar.start)).unwrap_or_default();
+        let note = format!("one bar a {} from {from}; [ ] is the interval", series.bar_word());
+        let note = sheet.paint(DIM, &note);
+        sheet.line(12, &note);
+    }
+}
+
+/// The unit in words; bytes carry theirs already.
+fn unit(finding: &Finding, value: f64) -> &'static str {
+    if finding.metric == slowleak_rollup::Metric::Bytes {
+        "returned"
+    } else {
+        words::unit(finding.metric, value)
+    }
+}
+
+fn fact(sheet: &mut Sheet, finding: &Finding) {
+    sheet.heading("Why it is reported");
+    let text = format!(
+        "This is a rule, not a likelihood: the credential {}. First such use {} UTC, last before {} UTC. \
+         It follows from the log and the registers alone; no baseline enters.",
+        words::rule(finding),
+        words::instant(finding.start),
+        words::instant(finding.end),
+    );
+    sheet.paragraph(2, "", &text);
+}
+
+fn argument(sheet: &mut Sheet, finding: &Finding) {
+    sheet.heading("Why it is not normal");
+    let Some(leading) = finding.evidence.first() else {
+        sheet.paragraph(2, "", "The run left no evidence rows for it.");
+        sheet.paragraph(2, "certainty   ", &format!("{}.", words::certainty(finding.expected_false)));
+        return;
+    };
+    for (lead, text) in reasons(finding, leading) {
+        sheet.styled(2, &format!("{lead:<12}"), BOLD, &text);
+    }
+}
+
+/// Baseline, spread, score and certainty of the leading interval, as (heading, sentences).
+pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static str, String)> {
+    let metric = leading.metric;
+    let unit = words::unit(metric, 2.0);
+    let days = (leading.end.0.saturating_sub(leading.start.0)) as f64 / slowleak_record::Micros::DAY as f64;
+    let mut reasons = Vec::new();
+    let mut baseline = format!(
+        "Outside the interval the level is {} {unit} a day",
+        words::figure(metric, leading.level_per_day)
+    );
+    if days > 0.0 {
+        let observed = words::figure(metric, leading.observed / days);
+        let expected = words::figure(metric, leading.expected / days);
+        baseline.push_str(&format!(
+            "; with the season and what its peers do at the time, {expected} a day are expected inside it. Seen were {observed} a day"
+        ));
+    }
+    reasons.push(("Baseline", format!("{baseline}.")));
+
+    let spread = leading.dispersion.max(0.0).sqrt();
+    if leading.dispersion > 0.0 && leading.expected > 0.0 {
+        let apart = (leading.observed / leading.expected - 1.0) / spread;
+        reasons.push((
+            "Spread",
+            format!(
+                "Honest totals over {} differ from what is expected by about ±{} (one standard deviation, dispersion {}). \
+                 This one lies {} such deviations above.",
+                words::duration(leading.start, leading.end),
+                words::percent(spread),
+                significant(leading.dispersion),
+                words::full(apart),
+            ),
+        ));
+    }
+    reasons.push((
+        "Score",
+        format!(
+            "{} nats before calibration, {} after: the log-likelihood ratio of a leak against the baseline, brought to \
+             the scale on which the scores of its peers fall off as they should.",
+            words::full(leading.raw_score),
+            words::full(leading.score),
+        ),
+    ));
+    let certainty = words::certainty(finding.expected_false);
+    let certainty = match finding.expected_false {
+        Some(expected) => format!("{certainty} (expected_false {})", significant(expected)),
+        None => certainty,
+    };
+    reasons.push(("Certainty", format!("{}.", capital(&certainty))));
+    reasons
+}
+
+/// At most two significant digits, in the shortest notation.
+pub(crate) fn significant(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 || (0.01..1000.0).contains(&value.abs()) {
+        return format!("{}", (value * 100.0).round() / 100.0);
+    }
+    format!("{value:.1e}")
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+fn evidence(sheet: &mut Sheet, finding: &Finding) {
+    if finding.evidence.is_empty() {
+        return;
+    }
+    sheet.gap();
+    let count = finding.evidence.len();
+    sheet.heading(&format!(
+        "Evidence: {count} {} (UTC)",
+        words::plural(count as f64, "interval", "intervals")
+    ));
+    let who_width = sheet.width().saturating_sub(90).clamp(14, 50);
+    let rows: Vec<Vec<String>> = finding
+        .evidence
+        .iter()
+        .take(LISTED)
+        .map(|row| {
+            vec![
+                format!("{} {}", row.detector, row.metric),
+                words::who(&row.dimension, &row.entity, |part| brief(part, who_width)),
+                words::interval_brief(row.start, row.end),
+                words::figure(row.metric, row.observed),
+                if row.detector.is_rule() { "-".to_owned() } else { words::figure(row.metric, row.expected) },
+                words::full(row.score),
+                words::certainty_brief(row.expected_false),
+            ]
+        })
+        .collect();
+    let header = ["detector", "who", "when", "observed", "expected", "nats", "by chance"];
+    sheet.table(2, &header, &[3, 4, 5, 6], &rows, |_| None);
+    more(sheet, count, "evidence.parquet");
+}
+
+fn shares(sheet: &mut Sheet, finding: &Finding) {
+    if finding.shares.is_empty() {
+        return;
+    }
+    sheet.gap();
+    sheet.heading("Where the excess lies (shares of different parts overlap)");
+    let width = sheet.width().saturating_sub(60).clamp(16, 80);
+    let rows: Vec<Vec<String>> = finding
+        .shares
+        .iter()
+        .take(LISTED)
+        .map(|row| {
+            vec![
+                visible(&row.dimension).into_owned(),
+                brief(&row.value, width),
+                words::full(row.observed),
+                words::full(row.expected),
+                words::percent(row.share),
+            ]
+        })
+        .collect();
+    let header = ["part", "value", "observed", "expected", "of the excess"];
+    sheet.table(2, &header, &[2, 3, 4], &rows, |_| None);
+    more(sheet, finding.shares.len(), "shares.parquet");
+}
+
+fn more(sheet: &mut Sheet, count: usize, file: &str) {
+    if count > LISTED {
+        sheet.line(2, &format!("... and {} more in {file}.", count - LISTED));
+    }
+}
+
+/// What would show the finding to be wrong.
+pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
+    if finding.detector.is_rule() {
+        return vec![
+            "A register that is wrong: check the date against the personnel system or the key's issuer."
+                .to_owned(),
+            "A key that was handed to another owner, or shared with a service: then enter its new owner."
+                .to_owned(),
+            "A log whose clock is off: compare the first such use with another log.".to_owned(),
+        ];
+    }
+    let span = words::interval_brief(finding.start, finding.end);
+    let mut doubts =
+        vec![format!("A cause on record for {span}: a migration, a batch job, a new service, a campaign.")];
+    if let Some(top) = finding.shares.iter().find(|share| share.share >= 0.2) {
+        let rest = finding.observed - finding.expected;
+        let left = words::figure(finding.metric, (rest * (1.0 - top.share)).max(0.0));
+        doubts.push(format!(
+            "{} {} being known work: it carries {} of the excess; without it {left} of {} remain.",
+            visible(&top.dimension),
+            brief(&top.value, advice::WIDEST),
+            words::percent(top.share),
+            words::figure(finding.metric, rest),
+        ));
+    }
+    doubts.push(
+        "A lasting change of level: if it never returns to the old level and its owner confirms the new use, it is growth."
+            .to_owned(),
+    );
+    if finding.expected_false.is_some_and(|expected| expected >= 0.01) {
+        doubts.push("Chance: at this certainty a large estate sees such a finding now and then.".to_owned());
+    }
+    doubts
 }

@@ -5,16 +5,20 @@
 //! and, from that folder alone, [`explain`]. Nothing here reads records or judges a finding.
 
 mod advice;
+mod chart;
 mod coverage;
 mod error;
 mod escape;
 mod explain;
 mod html;
+mod layout;
 mod metrics;
 mod ocsf;
 mod read;
 mod run;
+mod series;
 mod spreadsheet;
+mod stored_coverage;
 mod summary;
 mod tables;
 mod words;
@@ -25,5 +29,6 @@ pub use escape::visible;
 pub use explain::explain;
 pub use read::read_findings;
 pub use run::Run;
+pub use stored_coverage::{read_coverage, write_coverage};
 pub use summary::summary;
 pub use write::write_outputs;

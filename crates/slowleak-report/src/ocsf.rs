@@ -155,7 +155,8 @@ fn attacks(finding: &Finding) -> Value {
 fn evidences(finding: &Finding) -> Value {
     let rows = finding.evidence.iter().map(|evidence| {
         let parts = words::parts(&evidence.dimension, &evidence.entity).unwrap_or_default();
-        let part = |wanted: Field| parts.iter().find(|(field, _)| *field == wanted).map(|(_, value)| *value);
+        let part =
+            |wanted: Field| parts.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value.as_str());
         object([
             ("name", json!(format!("{} {} by {}", evidence.detector, evidence.metric, evidence.dimension))),
             ("actor", actor(part(Field::Key), part(Field::User))),
@@ -232,7 +233,7 @@ fn observables(finding: &Finding) -> Value {
 /// The objects that carry the excess.
 fn resources(finding: &Finding) -> Value {
     let parts = words::parts(&finding.dimension, &finding.entity).unwrap_or_default();
-    let named = parts.iter().filter(|(field, _)| *field == Field::Object).map(|(_, value)| *value);
+    let named = parts.iter().filter(|(field, _)| *field == Field::Object).map(|(_, value)| value.as_str());
     let shares = finding.shares.iter().filter(|share| share.dimension == Field::Object.name());
     let mut names: Vec<&str> = Vec::new();
     for name in named.chain(shares.map(|share| share.value.as_str()).take(10)) {

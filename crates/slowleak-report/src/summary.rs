@@ -1,6 +1,297 @@
-//! stub
-use crate::Run;
-/// A run for the terminal.
-pub fn summary(_run: &Run<'_>, _width: usize, _color: bool) -> String {
-    String::new()
+//! A run on one screen, for someone who was just woken: what leaked, how sure that is, what to do, and
+//! what could not be seen.
+
+use slowleak_detect::{Finding, Severity};
+use slowleak_rollup::Metric;
+use slowleak_scan::Coverage;
+
+use crate::escape::{brief, visible};
+use crate::layout::{BOLD, DIM, Sheet, severity_style};
+use crate::series::Series;
+use crate::{Run, advice, coverage, words};
+
+/// Findings that are told in full; the rest stand in the table.
+const TOLD: usize = 10;
+
+/// Rows of the table.
+const LISTED: usize = 50;
+
+/// The run as text that fits `width` columns; with `color`, ANSI styles mark severities. Times are UTC.
+pub fn summary(run: &Run<'_>, width: usize, color: bool) -> String {
+    let mut sheet = Sheet::new(width, color);
+    headline(&mut sheet, run);
+    if !run.detection.findings.is_empty() {
+        sheet.gap();
+        table(&mut sheet, &run.detection.findings);
+    }
+    let serious = run.detection.findings.iter().filter(|finding| finding.severity >= Severity::Medium);
+    for finding in serious.clone().take(TOLD) {
+        sheet.gap();
+        story(&mut sheet, run, finding);
+    }
+    let untold = serious.count().saturating_sub(TOLD);
+    if untold > 0 {
+        sheet.gap();
+        sheet.paragraph(0, "", &format!("{untold} more of severity medium or worse: see report.html."));
+    }
+    sheet.gap();
+    examined(&mut sheet, run);
+    read(&mut sheet, run.coverage);
+    sheet.finish()
+}
+
+/// What a run without findings says; what could not be examined is said beside it.
+pub(crate) const NOTHING: &str = "Nothing found: no leak stood out in what could be examined.";
+
+fn headline(sheet: &mut Sheet, run: &Run<'_>) {
+    let Some(worst) = run.detection.findings.first() else {
+        let part = if limits(run) { " Part of it could NOT be examined: see below." } else { "" };
+        sheet.styled(0, "", BOLD, &format!("{NOTHING}{part}"));
+        return;
+    };
+    let lead = format!("{}: ", worst.severity.name().to_uppercase());
+    let mut text = verdict(worst, 60);
+    if run.detection.findings.len() > 1 {
+        let counts = run.by_severity();
+        let counts = counts.iter().rev().filter(|(_, count)| *count > 0);
+        let counts: Vec<String> = counts.map(|(severity, count)| format!("{count} {severity}")).collect();
+        text.push_str(&format!(" Findings in all: {}.", counts.join(", ")));
+    }
+    sheet.styled(0, &lead, severity_style(worst.severity), &text);
+}
+
+/// What happened, when and how sure, in one breath; identifiers take at most `width` columns.
+pub(crate) fn verdict(finding: &Finding, width: usize) -> String {
+    let accounts = match finding.subjects {
+        Some(subjects) if finding.metric != Metric::Subjects => {
+            format!(" and touched {}", words::quantity(Metric::Subjects, subjects))
+        }
+        _ => String::new(),
+    };
+    let certainty = match finding.expected_false {
+        None => "This is a fact, not a likelihood".to_owned(),
+        Some(_) => format!("How sure: {}", words::certainty(finding.expected_false)),
+    };
+    format!(
+        "{} {}{accounts}, {} ({}){}. {certainty}.",
+        who(finding, width),
+        words::what(finding),
+        words::interval_brief(finding.start, finding.end),
+        words::duration(finding.start, finding.end),
+        if finding.open { ", still going on" } else { "" },
+    )
+}
+
+fn who(finding: &Finding, width: usize) -> String {
+    words::who(&finding.dimension, &finding.entity, |part| brief(part, width))
+}
+
+fn table(sheet: &mut Sheet, findings: &[Finding]) {
+    let width = sheet.width();
+    // Rank, severity, dates, accounts, certainty and the blanks between take about 80 columns.
+    let bars = if width >= 110 { (width - 100).clamp(8, 30) } else { 0 };
+    let who_width = width.saturating_sub(84 + bars).clamp(16, 60);
+    let mut header = vec!["#", "severity", "who", "when (UTC)", "accounts", "by chance"];
+    if bars > 0 {
+        header.push("course");
+    }
+    let rows: Vec<Vec<String>> = findings
+        .iter()
+        .take(LISTED)
+        .map(|finding| {
+            let open = if finding.open { ", open" } else { "" };
+            let mut row = vec![
+                finding.rank.to_string(),
+                finding.severity.name().to_owned(),
+                who(finding, who_width),
+                format!("{}{open}", words::interval_brief(finding.start, finding.end)),
+                finding.subjects.map_or("-".to_owned(), |subjects| format!("~{}", words::about(subjects))),
+                words::certainty_brief(finding.expected_false),
+            ];
+            if bars > 0 {
+                row.push(Series::new(finding, bars).map(|series| series.sparkline()).unwrap_or_default());
+            }
+            row
+        })
+        .collect();
+    sheet.table(0, &header, &[0, 4, 5], &rows, |line| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|rank| rank.parse::<u32>().is_ok())?;
+        words.next()?.parse().ok().map(severity_style)
+    });
+    if findings.len() > LISTED {
+        sheet.line(0, &format!("... and {} more in findings.csv.", findings.len() - LISTED));
+    }
+}
+
+/// What was taken and what to do next.
+fn story(sheet: &mut Sheet, run: &Run<'_>, finding: &Finding) {
+    let lead = format!("{}. {}  ", finding.rank, finding.severity.name().to_uppercase());
+    sheet.styled(0, &lead, severity_style(finding.severity), &who(finding, advice::WIDEST));
+    let when = words::interval(finding.start, finding.end);
+    let length = words::duration(finding.start, finding.end);
+    let open = if finding.open { ", still going on at the end of the data" } else { "" };
+    sheet.paragraph(3, "When   ", &format!("{when} ({length}){open}"));
+    if let Some(series) = Series::new(finding, (sheet.width().saturating_sub(16)).clamp(10, 60)) {
+        sheet.line(10, &series.sparkline());
+        let top = series.bars.iter().map(|bar| bar.observed).fold(0.0, f64::max);
+        let note = format!(
+            "one bar a {}, highest {} a {}; [ ] is the interval",
+            series.bar_word(),
+            words::quantity(finding.metric, top),
+            series.window_word(),
+        );
+        let note = sheet.paint(DIM, &note);
+        sheet.line(10, &note);
+    }
+    sheet.paragraph(3, "What   ", &format!("{}.", words::what(finding)));
+    if let Some(subjects) = finding.subjects {
+        let text = format!(
+            "~{} accounts touched in the interval (estimate; includes the honest share).",
+            words::about(subjects)
+        );
+        sheet.paragraph(10, "", &text);
+    }
+    if finding.evidence.len() > 1 {
+        let others = finding.evidence.len() - 1;
+        let text =
+            format!("Seen in {} other {} as well.", others, words::plural(others as f64, "view", "views"));
+        sheet.paragraph(10, "", &text);
+    }
+    sheet.paragraph(3, "Sure?  ", &format!("{}.", words::certainty(finding.expected_false)));
+    let mut lead = "Next   ";
+    for step in advice::steps(finding) {
+        sheet.paragraph(3, lead, &step);
+        lead = "       ";
+    }
+    for command in advice::commands(finding, run.out, run.inputs) {
+        let command = sheet.paint(BOLD, &command);
+        sheet.line(10, &command);
+    }
+}
+
+/// Whether anything of the input was left out, or nothing is known of it.
+fn limits(run: &Run<'_>) -> bool {
+    let untestable = run.detection.scope.families.iter().any(|family| family.tail_scale.is_none());
+    untestable
+        || run.coverage.is_none_or(|coverage| {
+            coverage.files.rejected + coverage.rows.rejected > 0 || !coverage.gaps.is_empty()
+        })
+}
+
+fn examined(sheet: &mut Sheet, run: &Run<'_>) {
+    let families = &run.detection.scope.families;
+    if families.is_empty() {
+        sheet.styled(0, "Examined  ", BOLD, "nothing: no view had a series to test.");
+        return;
+    }
+    let tested: Vec<String> = families
+        .iter()
+        .filter(|family| family.tail_scale.is_some())
+        .map(|family| {
+            let (tested, entities) = (words::whole(family.tested), words::whole(family.entities));
+            format!("{tested} of {entities} by {} ({})", family.dimension, family.metric)
+        })
+        .collect();
+    let text = if tested.is_empty() {
+        "nothing.".to_owned()
+    } else {
+        format!("entities tested: {}.", tested.join("; "))
+    };
+    sheet.styled(0, "Examined  ", BOLD, &text);
+    let blind: Vec<String> = families
+        .iter()
+        .filter(|family| family.tail_scale.is_none())
+        .map(|family| format!("{} ({})", family.dimension, family.metric))
+        .collect();
+    if !blind.is_empty() {
+        let text = format!("NOT testable, too few peers to calibrate on: {}.", blind.join("; "));
+        sheet.paragraph(10, "", &text);
+    }
+}
+
+fn read(sheet: &mut Sheet, coverage: Option<&Coverage>) {
+    let Some(coverage) = coverage else {
+        let text =
+            "not known: detection ran over a rollup, and what its maker could not read is not on record.";
+        sheet.styled(0, "Coverage  ", BOLD, text);
+        return;
+    };
+    let time = coverage.time.map_or(String::new(), |(first, last)| {
+        format!(", {} to {} UTC", words::instant(first), words::instant(last))
+    });
+    let (files, rows) = (coverage.files.read, coverage.rows.read);
+    let text = format!(
+        "{} {} read from {} {}{time}.",
+        words::whole(rows),
+        words::plural(rows as f64, "record", "records"),
+        words::whole(files),
+        words::plural(files as f64, "file", "files"),
+    );
+    sheet.styled(0, "Coverage  ", BOLD, &text);
+    for line in not_read(coverage) {
+        sheet.paragraph(10, "", &line);
+    }
+}
+
+/// What of the input was not used, one sentence each; empty where all of it was.
+pub(crate) fn not_read(coverage: &Coverage) -> Vec<String> {
+    let mut lines = Vec::new();
+    let number = |count: u64, one: &str, many: &str| {
+        format!("{} {}", words::whole(count), words::plural(count as f64, one, many))
+    };
+    if coverage.files.rejected > 0 {
+        let named = coverage.rejected_files.iter().take(3);
+        let named: Vec<String> = named
+            .map(|file| format!("{}: {}", brief(&file.path, advice::WIDEST), visible(&file.reason)))
+            .collect();
+        let more = coverage.rejected_files.len().saturating_sub(3);
+        let more = if more > 0 { format!(" ... and {more} more in coverage.json") } else { String::new() };
+        let files = number(coverage.files.rejected, "file", "files");
+        lines.push(format!("NOT SCANNED: {files} rejected. {}{more}", named.join("; ")));
+    }
+    if coverage.rows.rejected > 0 {
+        let reasons: Vec<String> = coverage
+            .rejected_rows
+            .iter()
+            .map(|&(reason, count)| format!("{} {}", words::whole(count), coverage::row_reason(reason)))
+            .collect();
+        let rows = number(coverage.rows.rejected, "record", "records");
+        lines.push(format!("NOT COUNTED: {rows} rejected ({}).", reasons.join("; ")));
+    }
+    if !coverage.gaps.is_empty() {
+        let longest =
+            coverage.gaps.iter().max_by_key(|(start, end)| (end.0.saturating_sub(start.0), -start.0));
+        let longest = longest.map_or(String::new(), |&(start, end)| {
+            format!(", the longest {} ({})", words::interval(start, end), words::duration(start, end))
+        });
+        let gaps = number(coverage.gaps.len() as u64, "gap", "gaps");
+        lines.push(format!(
+            "NO DATA: {gaps} without a single record{longest}: a leak there would not be seen."
+        ));
+    }
+    if !coverage.missing_columns.is_empty() {
+        let columns: Vec<_> = coverage.missing_columns.iter().map(|name| visible(name)).collect();
+        lines.push(format!("Not logged, so not examined: {}.", columns.join(", ")));
+    }
+    if !coverage.rejected_values.is_empty() {
+        let reasons: Vec<String> = coverage
+            .rejected_values
+            .iter()
+            .map(|&(reason, count)| format!("{} {}", words::whole(count), coverage::value_reason(reason)))
+            .collect();
+        lines.push(format!("Values left out of records that count: {}.", reasons.join("; ")));
+    }
+    if coverage.rows.pruned + coverage.files.pruned + coverage.row_groups.pruned > 0 {
+        let files = number(coverage.files.pruned, "file", "files");
+        let rows = number(coverage.rows.pruned, "record", "records");
+        lines.push(format!("Outside the time range asked for: {files}, {rows}."));
+    }
+    if coverage.duplicate_rows > 0 {
+        lines.push(format!(
+            "Dropped as repeats of an event id: {}.",
+            number(coverage.duplicate_rows, "record", "records")
+        ));
+    }
+    lines
 }

@@ -17,11 +17,11 @@ use slowleak_record::Micros;
 type Column = (&'static str, ArrayRef, bool);
 
 fn text<'a>(values: impl IntoIterator<Item = &'a str>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(values))
+    Arc::new(StringArray::from(values.into_iter().collect::<Vec<&str>>()))
 }
 
 fn words(values: impl IntoIterator<Item = String>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(values))
+    Arc::new(StringArray::from(values.into_iter().collect::<Vec<String>>()))
 }
 
 fn float(values: impl IntoIterator<Item = f64>) -> ArrayRef {

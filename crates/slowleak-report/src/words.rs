@@ -296,15 +296,13 @@ pub(crate) fn who(dimension: &Dimension, entity: &str, show: impl Fn(&str) -> St
     }
 }
 
-/// The parts of a compound entity with their fields; `None` where a value holds the joiner itself, so that
-/// nobody can say which part is which.
-pub(crate) fn parts<'a>(dimension: &Dimension, entity: &'a str) -> Option<Vec<(Field, &'a str)>> {
-    let fields = dimension.parts();
-    if fields.len() == 1 {
-        return fields.first().map(|field| vec![(*field, entity)]);
-    }
-    let values: Vec<&str> = entity.split(Dimension::JOINER).collect();
-    (values.len() == fields.len()).then(|| fields.iter().copied().zip(values).collect())
+/// The parts of an entity with their fields; `None` where it was not joined from as many parts as the
+/// dimension has, so that nobody can say which part is which.
+pub(crate) fn parts(dimension: &Dimension, entity: &str) -> Option<Vec<(Field, String)>> {
+    let parts = dimension.split(entity);
+    let whole = parts.len() == dimension.parts().len();
+    let whole = whole && dimension.join(parts.iter().map(String::as_str)) == entity;
+    whole.then(|| dimension.parts().iter().copied().zip(parts).collect())
 }
 
 fn field_word(field: Field) -> &'static str {
@@ -319,7 +317,7 @@ fn field_word(field: Field) -> &'static str {
 pub(crate) fn what(finding: &Finding) -> String {
     let observed = quantity(finding.metric, finding.observed);
     if finding.detector.is_rule() {
-        return format!("{}: {observed}", rule(finding));
+        return format!("{} ({observed})", rule(finding));
     }
     let expected = match finding.metric {
         Metric::Bytes => bytes(finding.expected),
@@ -441,6 +439,7 @@ mod tests {
         let dimension: Dimension = "key+source".parse().unwrap();
         let plain = |text: &str| text.to_owned();
         assert_eq!(who(&dimension, "k1 + 10.0.0.1", plain), "key k1 from source 10.0.0.1");
+        assert_eq!(who(&dimension, r"k \+ 1 + 10.0.0.1", plain), "key k + 1 from source 10.0.0.1");
         assert_eq!(who(&dimension, "k + 1 + 10.0.0.1", plain), "key+source k + 1 + 10.0.0.1");
     }
 

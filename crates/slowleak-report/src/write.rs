@@ -76,18 +76,18 @@ fn parquet_bytes(batch: &RecordBatch, digest: &str) -> Result<Vec<u8>, parquet::
 }
 
 /// Files that wait under temporary names; dropped unpublished, they are removed.
-struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     out: &'a Path,
     waiting: Vec<(PathBuf, PathBuf)>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(out: &'a Path) -> Result<Self, ReportError> {
+    pub(crate) fn new(out: &'a Path) -> Result<Self, ReportError> {
         fs::create_dir_all(out).map_err(|source| failed(out, source))?;
         Ok(Self { out, waiting: Vec::new() })
     }
 
-    fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
         let temporary = self.out.join(format!(".{name}.{}.tmp", std::process::id()));
         self.waiting.push((temporary.clone(), self.out.join(name)));
         let mut file = File::create(&temporary).map_err(|source| failed(&temporary, source))?;
@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
         written.map_err(|source| failed(&temporary, source))
     }
 
-    fn publish(mut self) -> Result<(), ReportError> {
+    pub(crate) fn publish(mut self) -> Result<(), ReportError> {
         for (temporary, path) in &self.waiting {
             fs::rename(temporary, path).map_err(|source| failed(path, source))?;
         }

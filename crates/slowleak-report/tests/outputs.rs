@@ -1,0 +1,423 @@
+//! What a user sees: the files of a run, and the texts made from them.
+
+mod specimen;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use slowleak_detect::{Detection, Detector, Evidence, Finding, Point, Severity, Share};
+use slowleak_record::Micros;
+use slowleak_report::{Run, explain, read_findings, summary, visible, write_outputs};
+use slowleak_rollup::Metric;
+use tempfile::tempdir;
+
+fn written(run: &Run<'_>) -> BTreeMap<String, Vec<u8>> {
+    let dir = tempdir().unwrap();
+    write_outputs(dir.path(), run).unwrap();
+    let files = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
+}
+
+fn text<'a>(files: &'a BTreeMap<String, Vec<u8>>, name: &str) -> &'a str {
+    std::str::from_utf8(&files[name]).unwrap()
+}
+
+fn json_lines(files: &BTreeMap<String, Vec<u8>>) -> Vec<serde_json::Value> {
+    text(files, "findings.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const FILES: [&str; 9] = [
+    "coverage.json",
+    "evidence.parquet",
+    "findings.csv",
+    "findings.jsonl",
+    "findings.parquet",
+    "metrics.prom",
+    "report.html",
+    "shares.parquet",
+    "timeline.parquet",
+];
+
+#[test]
+fn a_run_writes_every_file_and_the_same_bytes_again() {
+    let (detection, coverage) = (specimen::detection(), specimen::coverage());
+    let run = Run::new(&detection, Some(&coverage));
+    let files = written(&run);
+    assert_eq!(files.keys().collect::<Vec<_>>(), FILES);
+    assert_eq!(files, written(&run));
+    assert!(files.values().all(|bytes| !bytes.is_empty()));
+}
+
+#[test]
+fn a_run_without_findings_is_whole_too() {
+    let detection = Detection { findings: Vec::new(), scope: specimen::scope() };
+    let coverage = specimen::coverage();
+    let dir = tempdir().unwrap();
+    let run = Run::new(&detection, Some(&coverage));
+    write_outputs(dir.path(), &run).unwrap();
+    assert_eq!(read_findings(dir.path()).unwrap(), []);
+    let said = summary(&run, 80, false);
+    assert!(said.starts_with("Nothing found"), "{said}");
+    for limit in ["NOT SCANNED: 2 files", "NO DATA: 2 gaps", "NOT testable", "region", "12,007 of 45,210"] {
+        assert!(said.contains(limit), "{limit} in\n{said}");
+    }
+    assert!(summary(&Run::new(&Detection::default(), None), 80, false).contains("not known"));
+}
+
+#[test]
+fn findings_parquet_has_the_columns_of_the_contract() {
+    use arrow::datatypes::{DataType, TimeUnit};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let (detection, dir) = (specimen::detection(), tempdir().unwrap());
+    write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
+    let file = fs::File::open(dir.path().join("findings.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let wanted = [
+        ("finding_id", DataType::Utf8, false),
+        ("rank", DataType::Int32, false),
+        ("severity", DataType::Utf8, false),
+        ("detector", DataType::Utf8, false),
+        ("dimension", DataType::Utf8, false),
+        ("entity", DataType::Utf8, false),
+        ("key", DataType::Utf8, true),
+        ("user", DataType::Utf8, true),
+        ("metric", DataType::Utf8, false),
+        ("start", time.clone(), false),
+        ("end", time, false),
+        ("observed", DataType::Float64, false),
+        ("expected", DataType::Float64, false),
+        ("subjects", DataType::Float64, true),
+        ("score", DataType::Float64, false),
+        ("expected_false", DataType::Float64, true),
+        ("open", DataType::Boolean, false),
+        ("summary", DataType::Utf8, false),
+    ];
+    let found: Vec<_> = reader
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| (field.name().as_str(), field.data_type().clone(), field.is_nullable()))
+        .collect();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn hostile_identifiers_come_out_as_text() {
+    let (detection, coverage) = (specimen::detection(), specimen::coverage());
+    let inputs = ["logs/\u{1b}[2J'; reboot".to_owned()];
+    let run = Run { inputs: &inputs, title: "<h1>\u{202e}", ..Run::new(&detection, Some(&coverage)) };
+    let files = written(&run);
+    let mut texts: Vec<(String, String)> =
+        ["findings.jsonl", "findings.csv", "metrics.prom", "report.html", "coverage.json"]
+            .map(|name| (name.to_owned(), text(&files, name).to_owned()))
+            .to_vec();
+    texts.push(("summary".to_owned(), summary(&run, 120, false)));
+    for finding in &detection.findings {
+        texts.push((finding.id.clone(), explain(finding, 90, false)));
+    }
+    for (name, text) in &texts {
+        let acting = text.chars().find(|c| {
+            (c.is_control() && !matches!(c, '\n' | '\r')) || "\u{202e}\u{2028}\u{200b}".contains(*c)
+        });
+        assert_eq!(acting, None, "{name}");
+        // A carriage return is at home in CSV line ends alone.
+        assert!(!text.replace("\r\n", "").contains('\r'), "{name}");
+    }
+    let page = text(&files, "report.html");
+    assert!(
+        !page.contains("<script")
+            && !page.contains("<img")
+            && !page.contains("<b>")
+            && !page.contains(">49<")
+    );
+    assert!(
+        page.contains("&lt;script&gt;") && page.contains(r"\u{202e}gpj.exe") && page.contains("{{ 7*7 }}")
+    );
+    assert!(!page.contains("http:") && !page.contains("https:"), "the page reaches for nothing");
+
+    let csv = text(&files, "findings.csv");
+    assert_eq!(csv.lines().count(), 1 + detection.findings.len());
+    for line in csv.lines().skip(1) {
+        let cells = line.split("\",\"").map(|cell| cell.trim_start_matches('"'));
+        assert!(cells.into_iter().all(|cell| !cell.starts_with(['=', '+', '@'])), "{line}");
+    }
+    // Machines get the exact value all the same.
+    let hostile = &json_lines(&files)[2];
+    assert_eq!(hostile["unmapped"]["slowleak"]["entity"], specimen::hostile().entity.as_str());
+    assert_eq!(hostile["finding_info"]["uid"], "=cmd|'/c calc'!A1");
+}
+
+#[test]
+fn ocsf_has_what_is_required() {
+    let (detection, coverage) = (specimen::detection(), specimen::coverage());
+    let lines = json_lines(&written(&Run::new(&detection, Some(&coverage))));
+    assert_eq!(lines.len(), detection.findings.len());
+    for (event, finding) in lines.iter().zip(&detection.findings) {
+        for (member, value) in [
+            ("activity_id", 1),
+            ("category_uid", 2),
+            ("class_uid", 2004),
+            ("type_uid", 200_401),
+            ("status_id", 1),
+        ] {
+            assert_eq!(event[member], value, "{member}");
+        }
+        let severity = match finding.severity {
+            Severity::Info => 1,
+            Severity::Low => 2,
+            Severity::Medium => 3,
+            Severity::High => 4,
+            Severity::Critical => 5,
+        };
+        assert_eq!(event["severity_id"], severity);
+        assert_eq!(
+            event["time"],
+            specimen::at("2025-11-25T22:59:58").0 / 1000,
+            "the end of the data, not the clock"
+        );
+        assert_eq!(event["start_time"], finding.start.0 / 1000);
+        assert_eq!(event["end_time"], finding.end.0 / 1000);
+        assert_eq!(event["metadata"]["version"], "1.6.0");
+        assert_eq!(event["metadata"]["product"]["vendor_name"], "slowleak");
+        assert_eq!(event["finding_info"]["uid"], finding.id.as_str());
+        assert!(event["finding_info"]["title"].is_string());
+        assert!(
+            event["finding_info"]["attacks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|attack| attack["version"].is_string())
+        );
+        assert_eq!(event["evidences"].as_array().unwrap().len(), finding.evidence.len());
+        assert_eq!(event["anomaly_analyses"].is_null(), finding.detector.is_rule());
+    }
+    assert_eq!(lines[0]["evidences"][0]["actor"]["session"]["credential_uid"], "kid-2021-auth-07");
+    assert_eq!(lines[0]["evidences"][0]["src_endpoint"]["ip"], "203.0.113.77");
+    assert_eq!(lines[1]["finding_info"]["analytic"]["type_id"], 1);
+}
+
+#[test]
+fn coverage_json_keeps_to_the_contract() {
+    let (detection, coverage) = (specimen::detection(), specimen::coverage());
+    let files = written(&Run::new(&detection, Some(&coverage)));
+    let json: serde_json::Value = serde_json::from_str(text(&files, "coverage.json")).unwrap();
+    assert_eq!(json["files"]["rejected"], 2);
+    assert_eq!(json["row_groups"]["pruned"], 33);
+    assert_eq!(json["rows"]["duplicate"], 8_813);
+    assert_eq!(json["rejected"][1]["reason"], "\u{202e}eof");
+    assert_eq!(json["gaps"][0]["start"], "2025-07-04T00:00:00Z");
+    assert_eq!(json["columns"]["missing"][0], "region");
+    assert_eq!(json["time"]["end"], "2025-11-25T22:59:58Z");
+    assert_eq!(json["scope"][4]["tail_scale"], serde_json::Value::Null);
+}
+
+#[test]
+fn metrics_are_prometheus_text() {
+    let (detection, coverage) = (specimen::detection(), specimen::coverage());
+    let files = written(&Run::new(&detection, Some(&coverage)));
+    let metrics = text(&files, "metrics.prom");
+    let mut series = std::collections::BTreeSet::new();
+    let mut declared = std::collections::BTreeSet::new();
+    for line in metrics.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert!(declared.insert(rest.split(' ').next().unwrap()), "declared twice: {line}");
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(series.insert(name), "two samples of {name}");
+            assert!(declared.contains(name.split('{').next().unwrap()), "{line}");
+        }
+    }
+    for line in [
+        "slowleak_findings{severity=\"critical\"} 1",
+        "slowleak_records{outcome=\"read\"} 1204551930",
+        "slowleak_files{outcome=\"rejected\"} 2",
+        "slowleak_gap_seconds 100800",
+        "slowleak_newest_record_timestamp_seconds 1764111598",
+    ] {
+        assert!(metrics.contains(line), "{line} in\n{metrics}");
+    }
+}
+
+#[test]
+fn the_terminal_says_what_matters() {
+    let (detection, coverage) = (specimen::detection(), specimen::coverage());
+    let inputs = ["logs/late arrivals".to_owned()];
+    let run =
+        Run { inputs: &inputs, out: Some(Path::new("out dir")), ..Run::new(&detection, Some(&coverage)) };
+    let said = summary(&run, 100, false);
+    for part in [
+        "CRITICAL: key kid-2021-auth-07 from source 203.0.113.77",
+        "24 Jun – 7 Nov 2025",
+        "~33.7 million",
+        "1 in 100,000",
+        "still going on",
+        "Revoke key AKIA-DEPARTED-0042",
+        "slowleak explain 3f9c2a7be1d04c55 --out 'out dir'",
+        "slowleak case 3f9c2a7be1d04c55 --out 'out dir' 'logs/late arrivals'",
+        "NOT SCANNED: 2 files",
+    ] {
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(part), "{part} in\n{said}");
+    }
+    assert!(!said.contains('\u{1b}'));
+    assert!(summary(&run, 100, true).contains("\u{1b}["));
+    for width in [40, 60, 80, 100, 140, 220] {
+        for line in summary(&run, width, false).lines().filter(|line| !line.contains("slowleak ")) {
+            assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn explain_works_from_the_folder_alone() {
+    let (detection, dir) = (specimen::detection(), tempdir().unwrap());
+    write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
+    let findings = read_findings(dir.path()).unwrap();
+    assert_eq!(findings, detection.findings);
+    let said = explain(&findings[0], 100, false);
+    for part in ["105,212,345 accesses", "68,330,112", "+54%", "±5.0%", "31 nats", "97.6%", "1 in 100,000"] {
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let nats = part.replace("31 nats", "31 after");
+        assert!(flat.contains(&nats), "{part} in\n{said}");
+    }
+    let rule = explain(&findings[1], 100, false);
+    assert!(rule.contains("not a likelihood") && rule.contains("3 Nov 2025 22:14:07"), "{rule}");
+    assert!(!rule.contains("expected  "));
+}
+
+#[test]
+fn a_folder_that_is_no_run_is_named() {
+    let dir = tempdir().unwrap();
+    let said = |dir: &Path| read_findings(dir).unwrap_err().to_string();
+    assert!(said(&dir.path().join("none")).contains("no such folder"));
+    assert!(said(dir.path()).contains("no findings.parquet here"));
+    fs::write(dir.path().join("findings.parquet"), b"PAR1 not really").unwrap();
+    assert!(said(dir.path()).contains("findings.parquet"));
+
+    let detection = specimen::detection();
+    write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
+    let other = tempdir().unwrap();
+    let one = Detection { findings: vec![specimen::weak()], ..Detection::default() };
+    write_outputs(other.path(), &Run::new(&one, None)).unwrap();
+    fs::copy(other.path().join("evidence.parquet"), dir.path().join("evidence.parquet")).unwrap();
+    assert!(said(dir.path()).contains("different runs"));
+    fs::remove_file(dir.path().join("evidence.parquet")).unwrap();
+    assert!(said(dir.path()).contains("no evidence.parquet here"));
+}
+
+#[test]
+fn a_failed_run_leaves_the_earlier_one_whole() {
+    let (detection, dir) = (specimen::detection(), tempdir().unwrap());
+    write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
+    // A folder where a temporary file should go makes staging fail.
+    let blocker = dir.path().join(format!(".coverage.json.{}.tmp", std::process::id()));
+    fs::create_dir(&blocker).unwrap();
+    let empty = Detection::default();
+    let error = write_outputs(dir.path(), &Run::new(&empty, None)).unwrap_err();
+    assert!(error.to_string().contains("coverage.json"), "{error}");
+    assert_eq!(read_findings(dir.path()).unwrap(), detection.findings);
+    fs::remove_dir(&blocker).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), FILES.len(), "no temporary file is left");
+}
+
+#[test]
+fn a_hundred_findings_stay_below_two_megabytes() {
+    let mut detection = Detection::default();
+    for index in 0..100 {
+        let mut finding = specimen::leak();
+        finding.id = format!("{index:016x}");
+        finding.rank = index + 1;
+        finding.evidence = std::iter::repeat_n(finding.evidence.clone(), 10).flatten().collect();
+        finding.shares = std::iter::repeat_n(finding.shares.clone(), 10).flatten().collect();
+        finding.entity = format!("{} + {}", "k".repeat(5_000), "<".repeat(5_000));
+        detection.findings.push(finding);
+    }
+    let files = written(&Run::new(&detection, None));
+    let size = files["report.html"].len();
+    assert!(size < 2_000_000, "{size}");
+}
+
+#[test]
+fn visible_is_for_all() {
+    assert_eq!(visible("a\u{1b}b"), r"a\u{1b}b");
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![any::<f64>().prop_filter("equal to itself", |x| !x.is_nan()), Just(0.0), 0.0..1e9]
+}
+
+fn micros() -> impl Strategy<Value = Micros> {
+    any::<i64>().prop_map(Micros)
+}
+
+prop_compose! {
+    fn any_evidence()(
+        detector in prop::sample::select(&Detector::ALL[..]),
+        dimension in prop::sample::select(&["key", "user", "key+source", "object"][..]),
+        entity in any::<String>(),
+        metric in prop::sample::select(&Metric::ALL[..]),
+        (start, end) in (micros(), micros()),
+        numbers in prop::array::uniform6(number()),
+        expected_false in prop::option::of(number()),
+    ) -> Evidence {
+        let [observed, expected, level_per_day, dispersion, raw_score, score] = numbers;
+        Evidence {
+            detector, dimension: dimension.parse().unwrap(), entity, metric, start, end,
+            observed, expected, level_per_day, dispersion, raw_score, score, expected_false,
+        }
+    }
+}
+
+prop_compose! {
+    fn any_finding()(
+        leading in any_evidence(),
+        severity in prop::sample::select(&Severity::ALL[..]),
+        key in prop::option::of(any::<String>()),
+        user in prop::option::of(any::<String>()),
+        subjects in prop::option::of(number()),
+        open: bool,
+        summary in any::<String>(),
+        evidence in prop::collection::vec(any_evidence(), 0..4),
+        shares in prop::collection::vec((any::<String>(), any::<String>(), number(), number(), number()), 0..4),
+        timeline in prop::collection::vec((micros(), number(), number()), 0..6),
+    ) -> Finding {
+        Finding {
+            id: String::new(), rank: 1, severity, detector: leading.detector, dimension: leading.dimension,
+            entity: leading.entity, key, user, metric: leading.metric, start: leading.start, end: leading.end,
+            observed: leading.observed, expected: leading.expected, subjects, score: leading.score,
+            expected_false: leading.expected_false, open, summary, evidence,
+            shares: shares.into_iter().map(|(dimension, value, observed, expected, share)| {
+                Share { dimension, value, observed, expected, share }
+            }).collect(),
+            timeline: timeline.into_iter().map(|(start, observed, expected)| {
+                Point { start, observed, expected }
+            }).collect(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever detection says, it can be written, read back unchanged, and told without a panic.
+    #[test]
+    fn any_findings_round_trip(mut findings in prop::collection::vec(any_finding(), 0..4), width in 1..200usize) {
+        for (index, finding) in findings.iter_mut().enumerate() {
+            finding.id = format!("{index}-{}", finding.entity);
+            finding.rank = u32::try_from(index).unwrap() + 1;
+        }
+        let detection = Detection { findings, scope: specimen::scope() };
+        let dir = tempdir().unwrap();
+        let run = Run::new(&detection, None);
+        write_outputs(dir.path(), &run).unwrap();
+        prop_assert_eq!(&read_findings(dir.path()).unwrap(), &detection.findings);
+        prop_assert!(!summary(&run, width, false).is_empty());
+        for finding in &detection.findings {
+            prop_assert!(!explain(finding, width, true).is_empty());
+        }
+    }
+}
