@@ -81,9 +81,9 @@ class Records:
             terms.append(f'CAST("{name}" AS VARCHAR) AS "{field}"' if name else f'NULL::VARCHAR AS "{field}"')
         for field in COUNT_FIELDS:
             name = column(field)
-            terms.append(
-                f"{self._count(name, types[name])} AS {field}" if name else f"NULL::BIGINT AS {field}"
-            )
+            count = self._count(name, types[name]) if name else "NULL::BIGINT"
+            given = f'"{name}" IS NOT NULL' if name else "false"
+            terms.append(f"{count} AS {field}, {given} AS {field}_given")
         return f"SELECT {', '.join(terms)} FROM {rows}", found
 
     @staticmethod
@@ -116,6 +116,16 @@ class Records:
         every = self.db.sql("SELECT count(*) FROM every_row").fetchall()[0][0]
         used = self.db.sql("SELECT count(*) FROM records").fetchall()[0][0]
         return used, every - used
+
+    def unusable_values(self) -> int:
+        """Values given in usable rows that can not be used: counts that are none, unknown statuses."""
+        return self.db.sql(
+            """
+            SELECT count(*) FILTER (rows_given AND rows IS NULL)
+                   + count(*) FILTER (bytes_given AND bytes IS NULL)
+                   + count(*) FILTER (status NOT IN ('ok', 'denied', 'missing', 'error')) FROM records
+            """
+        ).fetchall()[0][0]
 
     def metrics(self, view: View) -> list[str]:
         """The view's metrics whose column at least one file has."""
@@ -157,9 +167,8 @@ def files_under(folder: Path) -> list[Path]:
 
 def expected_schema(metrics: list[str]) -> pa.Schema:
     """The contract's columns of a view's files, in the order slowleak writes them."""
-    fields = [pa.field("entity", pa.string()), pa.field("window", pa.timestamp("us", tz="UTC"))]
-    for metric in metrics:
-        fields.append(pa.field(metric, pa.float64() if metric == "subjects" else pa.int64()))
+    fields = [("entity", pa.string()), ("window", pa.timestamp("us", tz="UTC"))]
+    fields += [(metric, pa.float64() if metric == "subjects" else pa.int64()) for metric in metrics]
     if "subjects" in metrics:
-        fields.append(pa.field("subjects_sketch", pa.binary()))
-    return pa.schema(fields)
+        fields.append(("subjects_sketch", pa.binary()))
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
