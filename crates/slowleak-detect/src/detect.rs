@@ -96,7 +96,7 @@ impl Run<'_> {
         let mut candidates = Vec::new();
         for family in self.families {
             for found in family.campaigns.iter().filter(|found| found.shape == Shape::Step) {
-                let band = &family.tails[usize::from(found.campaign.band == Band::Long)];
+                let band = &family.tails[found.campaign.band as usize];
                 let score = found.campaign.score;
                 let windows = self.grid.days() as f64;
                 let expected_false = band.expected_false(score, tails, windows, RATIOS.len() as f64);

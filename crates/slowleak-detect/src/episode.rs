@@ -58,16 +58,24 @@ impl Campaign {
     }
 }
 
-/// A series with its baseline: ready to be searched.
+/// A series with its baseline, scored: ready to be searched.
 pub(crate) struct Fit<'a> {
-    pub(crate) series: &'a Series,
-    pub(crate) level: Level,
-    pub(crate) noise: Noise,
-    /// Share by which the level may rise without being a finding.
-    pub(crate) tolerance: f64,
+    series: &'a Series,
+    level: Level,
+    noise: Noise,
+    tolerance: f64,
+    /// Scores of every day, a row a ratio, for each band.
+    lanes: [Vec<Vec<f64>>; 2],
 }
 
-impl Fit<'_> {
+impl<'a> Fit<'a> {
+    /// Scores `series` against `level`. The level may rise by the share `tolerance` without being a finding.
+    pub(crate) fn new(series: &'a Series, level: Level, noise: Noise, tolerance: f64) -> Self {
+        let mut fit = Self { series, level, noise, tolerance, lanes: Default::default() };
+        fit.lanes = Band::ALL.map(|band| fit.lanes(band));
+        fit
+    }
+
     fn baseline(&self, day: usize) -> f64 {
         self.level.value * self.series.pattern[day]
     }
@@ -122,7 +130,7 @@ impl Fit<'_> {
 
     /// The campaigns that pay their cost, in time order, each with its capped score.
     pub(crate) fn campaigns(&self) -> Vec<Campaign> {
-        let (short, long) = (self.lanes(Band::Short), self.lanes(Band::Long));
+        let [short, long] = &self.lanes;
         let lanes: Vec<Lane<'_>> = short
             .iter()
             .map(|scores| Lane { scores, reach: SHORT_DAYS })
@@ -156,7 +164,7 @@ impl Fit<'_> {
             (Band::of(days.len()) == band)
                 .then(|| self.judge(vec![days.clone()], score, days.start, masked).score)
         };
-        self.lanes(band).iter().filter_map(score).fold(0.0, f64::max)
+        self.lanes[band as usize].iter().filter_map(score).fold(0.0, f64::max)
     }
 
     /// Caps `score` by what the episodes support as a whole. `excluded` days do not count as outside.

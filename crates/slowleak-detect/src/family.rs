@@ -21,8 +21,12 @@ const MASK_NATS: f64 = 15.0;
 const MAX_MASKED: usize = 3;
 /// Fewest expected counts for an entity to take part in calibration.
 const MIN_CALIBRATION_COUNTS: f64 = 5.0;
-/// An interval that starts within this many days of the first searched day has no "before".
-const NO_BEFORE_DAYS: usize = 7;
+/// Days before an interval that say whether it began with a rise.
+const BEFORE_DAYS: usize = 28;
+/// With fewer of them there is no "before" to compare with.
+const MIN_BEFORE_DAYS: usize = 7;
+/// A rise must leave the days before it below this share (of the logarithm) of the way up.
+const RISE_SHARE: f64 = 0.5;
 
 /// One view and metric of a run.
 pub(crate) struct Family<'a> {
@@ -143,7 +147,7 @@ impl<'a> Family<'a> {
         let series = self.series(index);
         let noise = self.pool.noise(own);
         let level = lowest_plateau(&series.counts, &series.pattern, &series.present, |days| noise.over(days));
-        let fit = Fit { series: &series, level, noise, tolerance: self.config.tolerance };
+        let fit = Fit::new(&series, level, noise, self.config.tolerance);
         let mut campaigns = fit.campaigns();
         campaigns.retain(|campaign| campaign.against_baseline >= MASK_NATS);
         campaigns.sort_by(|a, b| b.against_baseline.total_cmp(&a.against_baseline));
@@ -165,21 +169,20 @@ impl<'a> Family<'a> {
         let series = self.series(index);
         let noise = self.pool.noise(own);
         let level = self.refit(&series, &self.masks[index], noise);
-        let fit = Fit { series: &series, level, noise, tolerance: self.config.tolerance };
-        let first = series.searched.iter().position(|searched| *searched).unwrap_or(0);
+        let fit = Fit::new(&series, level, noise, self.config.tolerance);
+        let campaigns = fit.campaigns();
         let shape = |campaign: &Campaign| {
-            let span = campaign.span();
-            if campaign.band == Band::Long && is_ramp(&series, &span, noise.over(7.0)) {
+            if campaign.band == Band::Long && is_ramp(&series, &campaign.span(), noise.over(7.0)) {
                 Shape::Ramp
-            } else if span.start < first + NO_BEFORE_DAYS {
+            } else if !rises(&series, level, campaign, &campaigns) {
                 Shape::Fall
             } else {
                 Shape::Step
             }
         };
-        let found: Vec<Found> = fit
-            .campaigns()
-            .into_iter()
+        let found: Vec<Found> = campaigns
+            .iter()
+            .cloned()
             .map(|campaign| Found { entity: self.tested[index], shape: shape(&campaign), campaign, level })
             .collect();
         let innocent = found.iter().any(|found| found.shape != Shape::Step);
@@ -198,6 +201,22 @@ impl<'a> Family<'a> {
         let point = |day: usize| (series.counts[day], level.value * series.pattern[day]);
         (0..series.counts.len()).map(point).collect()
     }
+}
+
+/// Whether the campaign began with a rise: the weeks before it, other campaigns left out, lie nearer the
+/// baseline than the campaign. A level that fell for good makes everything before the fall look high.
+fn rises(series: &Series, level: Level, campaign: &Campaign, all: &[Campaign]) -> bool {
+    let start = campaign.span().start;
+    let in_campaign = |day: usize| all.iter().any(|other| other.span().contains(&day));
+    let before = (0..start).rev().filter(|day| series.searched[*day] && !in_campaign(*day)).take(BEFORE_DAYS);
+    let (mut count, mut expected, mut days) = (0.5, 0.5, 0);
+    for day in before {
+        count += series.counts[day];
+        expected += level.value * series.pattern[day];
+        days += 1;
+    }
+    let rise = (campaign.observed / campaign.expected.max(0.5)).ln();
+    days >= MIN_BEFORE_DAYS && (count / expected).ln() < RISE_SHARE * rise
 }
 
 /// Days present and not masked.

@@ -34,12 +34,13 @@ pub(crate) struct Peers {
 impl Peers {
     /// Learns the profile from every entity of the view.
     pub(crate) fn learn(daily: &Daily<'_>, grid: &Grid) -> Self {
+        let totals: Vec<f64> = (0..daily.len()).into_par_iter().map(|entity| daily.total(entity)).collect();
         let mut order: Vec<usize> = (0..daily.len()).collect();
-        order.par_sort_by(|a, b| daily.total(*b).total_cmp(&daily.total(*a)).then(a.cmp(b)));
+        order.par_sort_by(|a, b| totals[*b].total_cmp(&totals[*a]).then(a.cmp(b)));
         let mut series: Vec<Vec<f64>> = Vec::new();
         let mut pools: Vec<Vec<f64>> = vec![vec![0.0; grid.days()]; POOLS];
         for (rank, &entity) in order.iter().enumerate() {
-            let large = daily.total(entity) >= MIN_RATE * grid.days() as f64;
+            let large = totals[entity] >= MIN_RATE * grid.days() as f64;
             if large && series.len() < MAX_PEERS {
                 let mut events = vec![0.0; grid.days()];
                 daily.fill_events(entity, &mut events);
