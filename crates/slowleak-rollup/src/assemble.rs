@@ -9,8 +9,7 @@ use crate::cells::{Cells, NONE, Shape};
 use crate::{Metric, Table, View};
 
 /// The table of `cells`, which are consolidated and whose entity ids are positions in `entities`, ascending.
-pub(crate) fn table(view: View, entities: Vec<String>, mut cells: Cells) -> Table {
-    cells.consolidate();
+pub(crate) fn table(view: View, entities: Vec<String>, cells: Cells) -> Table {
     let shape = Shape::of(&view);
     let mut offsets = vec![0_usize; entities.len() + 1];
     for entity in &cells.entities {

@@ -152,6 +152,7 @@ struct Worker {
     counters: Vec<(usize, usize, Counter)>,
     windows: Vec<(Window, Vec<Run>)>,
     hours: BTreeSet<i64>,
+    last_hour: Option<i64>,
     span: Option<(i64, i64)>,
     tally: UnitTally,
     failed: Option<Field>,
@@ -212,6 +213,7 @@ impl Worker {
             counters,
             windows,
             hours: BTreeSet::new(),
+            last_hour: None,
             span: None,
             tally: UnitTally::default(),
             failed: None,
@@ -246,7 +248,13 @@ impl Worker {
         for (window, runs) in &mut self.windows {
             split_runs(time, *window, runs);
         }
-        self.hours.extend(self.windows[0].1.iter().map(|run| run.window));
+        // Window::HOUR comes first.
+        for run in &self.windows[0].1 {
+            if self.last_hour != Some(run.window) {
+                self.last_hour = Some(run.window);
+                self.hours.insert(run.window);
+            }
+        }
 
         for field in shared.request.ids.iter() {
             let column = &mut self.columns[field.index()];
@@ -282,7 +290,7 @@ impl Worker {
                 bytes: chunk.bytes().map_or(&[], |counts| &counts.values),
                 status: chunk.status().unwrap_or_default(),
                 subjects: chunk.subjects().unwrap_or_default(),
-                sources: if counter.shape().sources { sources } else { &[] },
+                sources,
             };
             for run in &self.windows[*window].1 {
                 counter.count(run.window, run.rows.clone(), ids, known, &columns);
@@ -391,8 +399,9 @@ fn assemble(views: &[View], workers: Vec<Worker>, names: &[Names]) -> Result<Rol
     let mut dimension_of = Vec::new();
     for worker in workers {
         dimension_of = worker.counters.iter().map(|(dimension, _, _)| *dimension).collect();
-        for (cells, (_, _, counter)) in by_view.iter_mut().zip(worker.counters) {
-            cells.push(counter.finish());
+        for ((view, cells), (_, _, counter)) in views.iter().zip(&mut by_view).zip(worker.counters) {
+            let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
+            cells.push(counter.finish().ok_or_else(too_many)?);
         }
         dimensions.push(worker.dimensions);
     }
@@ -455,5 +464,6 @@ fn one_table(
             entities
         }
     };
+    all.consolidate();
     Ok(table(view.clone(), entities, all))
 }

@@ -14,6 +14,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Windows kept open at once: enough for the jitter of a nearly sorted log around a boundary.
 const OPEN: usize = 3;
 
+/// Most cells of one view in one worker: positions are 32 bits wide.
+const MOST_CELLS: usize = 1 << 31;
+
 /// Cells below which duplicates are left alone.
 const COMPACT_FLOOR: usize = 1 << 20;
 
@@ -155,7 +158,8 @@ fn for_each_entity(entities: &[u32], order: &mut [u32], each: impl Fn(&mut [u32]
         .for_each(|cells| each(cells));
 }
 
-/// Columns of one batch that a view may count; empty slices where it does not.
+/// Columns of one batch that a view may count; empty slices where it does not, or where the file lacks them.
+#[derive(Clone, Copy)]
 pub(crate) struct Columns<'a> {
     pub(crate) rows: &'a [i64],
     pub(crate) bytes: &'a [i64],
@@ -178,6 +182,7 @@ pub(crate) struct Counter {
     /// Whether the unit may still move the open windows back in time.
     may_rewind: bool,
     compact_at: usize,
+    overflowed: bool,
 }
 
 /// Slots by entity, and the cells opened through them.
@@ -199,11 +204,8 @@ impl Counter {
             late: AHashMap::new(),
             may_rewind: true,
             compact_at: COMPACT_FLOOR,
+            overflowed: false,
         }
-    }
-
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
     }
 
     /// A new unit begins: it may lie anywhere in time.
@@ -211,9 +213,9 @@ impl Counter {
         self.may_rewind = true;
     }
 
-    /// The cells; nothing can be counted after.
-    pub(crate) fn finish(self) -> Cells {
-        self.cells
+    /// The cells; `None` where there were too many.
+    pub(crate) fn finish(self) -> Option<Cells> {
+        (!self.overflowed).then_some(self.cells)
     }
 
     /// Counts the records `range`, all of the window that starts at `window`; `entities` of the whole batch,
@@ -229,9 +231,13 @@ impl Counter {
         if self.cells.len() >= self.compact_at {
             self.compact();
         }
+        if self.cells.len() > MOST_CELLS {
+            self.overflowed = true;
+            return;
+        }
         let open = self.open_window(window);
         let subjects = self.shape.subjects;
-        let width = self.shape.sums.len();
+        let adder = Adder::new(&self.shape, columns);
         let cells = &mut self.cells;
         match open {
             Some(at) => {
@@ -250,7 +256,7 @@ impl Counter {
                         open.slots[entity as usize] = slot;
                         open.touched.push(entity);
                     }
-                    add(&self.shape.sums, width, cells, slot, row, columns);
+                    adder.add(cells, slot, row);
                 }
             }
             None => {
@@ -262,7 +268,7 @@ impl Counter {
                     let late = &mut self.late;
                     let slot =
                         *late.entry((entity, window)).or_insert_with(|| cells.push(entity, window, subjects));
-                    add(&self.shape.sums, width, cells, slot, row, columns);
+                    adder.add(cells, slot, row);
                 }
             }
         }
@@ -312,31 +318,55 @@ impl Counter {
     }
 }
 
-/// Adds one record to a cell.
-#[inline]
-fn add(sums: &[Metric], width: usize, cells: &mut Cells, slot: u32, row: usize, columns: &Columns<'_>) {
-    let at = slot as usize;
-    let values = &mut cells.sums[at * width..(at + 1) * width];
-    for (value, metric) in values.iter_mut().zip(sums) {
-        let more = match metric {
-            Metric::Events => 1,
-            Metric::Rows => columns.rows.get(row).copied().unwrap_or(0),
-            Metric::Bytes => columns.bytes.get(row).copied().unwrap_or(0),
-            Metric::Denied => i64::from(columns.status.get(row) == Some(&Status::Denied)),
-            Metric::Missing => i64::from(columns.status.get(row) == Some(&Status::Missing)),
-            Metric::Error => i64::from(columns.status.get(row) == Some(&Status::Error)),
-            Metric::Sources | Metric::Subjects => 0,
-        };
-        *value = value.saturating_add(more);
+/// Where a view's numbers stand in a cell, with the columns that feed them.
+struct Adder<'a> {
+    width: usize,
+    rows: Option<(usize, &'a [i64])>,
+    bytes: Option<(usize, &'a [i64])>,
+    /// Position of the number that each status adds to.
+    status: Option<([Option<usize>; 4], &'a [Status])>,
+    subjects: &'a [Option<u64>],
+    sources: &'a [u32],
+}
+
+impl<'a> Adder<'a> {
+    fn new(shape: &Shape, columns: &Columns<'a>) -> Self {
+        let at = |metric: Metric| shape.sums.iter().position(|sum| *sum == metric);
+        let fed =
+            |metric: Metric, column: &'a [i64]| at(metric).filter(|_| !column.is_empty()).zip(Some(column));
+        let status = [None, at(Metric::Denied), at(Metric::Missing), at(Metric::Error)];
+        let wanted = !columns.status.is_empty() && status.iter().any(Option::is_some);
+        Self {
+            width: shape.sums.len(),
+            rows: fed(Metric::Rows, columns.rows),
+            bytes: fed(Metric::Bytes, columns.bytes),
+            status: wanted.then_some((status, columns.status)),
+            subjects: if shape.subjects { columns.subjects } else { &[] },
+            sources: if shape.sources { columns.sources } else { &[] },
+        }
     }
-    if let Some(sketch) = cells.sketches.get_mut(at)
-        && let Some(Some(hash)) = columns.subjects.get(row)
-    {
-        sketch.insert_hash(*hash);
-    }
-    if let Some(source) = columns.sources.get(row)
-        && *source != NONE
-    {
-        cells.sources.insert((slot, *source));
+
+    /// Adds one record to a cell.
+    #[inline]
+    fn add(&self, cells: &mut Cells, slot: u32, row: usize) {
+        let at = slot as usize;
+        let values = &mut cells.sums[at * self.width..(at + 1) * self.width];
+        values[0] += 1;
+        for (position, column) in [&self.rows, &self.bytes].into_iter().flatten() {
+            values[*position] = values[*position].saturating_add(column[row]);
+        }
+        if let Some((positions, column)) = &self.status
+            && let Some(position) = positions[column[row] as usize]
+        {
+            values[position] += 1;
+        }
+        if let Some(Some(hash)) = self.subjects.get(row) {
+            cells.sketches[at].insert_hash(*hash);
+        }
+        if let Some(source) = self.sources.get(row)
+            && *source != NONE
+        {
+            cells.sources.insert((slot, *source));
+        }
     }
 }

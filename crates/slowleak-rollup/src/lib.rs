@@ -2,6 +2,7 @@
 mod assemble;
 mod build;
 mod cells;
+mod coarsen;
 mod entity;
 mod error;
 mod likelihood;

@@ -111,6 +111,9 @@ fn finish(folder: &Path, view: View, names: &Names, mut cells: Cells) -> InputRe
     let (entities, ranks) = ranked(all.filter(|(id, _)| used[*id as usize]), names.len());
     cells.entities.iter_mut().for_each(|entity| *entity = ranks[*entity as usize]);
     let before = cells.len();
+    if u32::try_from(before).is_err() {
+        return Err(InputError::new(folder, "more than 4 billion cells").remedy("use a longer window"));
+    }
     cells.consolidate();
     let sources = view.metrics().contains(&Metric::Sources);
     if sources && cells.len() < before {

@@ -2,33 +2,52 @@
 
 mod support;
 
-use std::path::Path;
-
 use proptest::prelude::*;
-use slowleak_rollup::Rollup;
-use support::{check, records, rollup, views, write_log};
+use slowleak_record::Window;
+use slowleak_rollup::{Metric, Rollup, Sketch, View};
+use support::{Record, check, naive, records, rollup, views, write_log};
 
+/// The files of the store, by name.
 fn store_bytes(rollup: &Rollup) -> Vec<(String, Vec<u8>)> {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("rollup");
     rollup.write(&out).unwrap();
-    let mut files: Vec<(String, Vec<u8>)> = slowleak_record::discover(&[&out])
-        .unwrap()
-        .into_iter()
-        .map(|file| {
-            let name = file.path.strip_prefix(&out).unwrap().display().to_string();
-            (name, std::fs::read(&file.path).unwrap())
-        })
-        .collect();
-    files.sort();
-    files
+    let files = slowleak_record::discover(&[&out]).unwrap();
+    let name = |path: &std::path::Path| path.strip_prefix(&out).unwrap().display().to_string();
+    files.into_iter().map(|file| (name(&file.path), std::fs::read(&file.path).unwrap())).collect()
+}
+
+/// Builds from one file a part.
+fn built(parts: &[&[Record]], row_group: usize, threads: usize) -> Rollup {
+    let dir = tempfile::tempdir().unwrap();
+    for (index, part) in parts.iter().enumerate() {
+        write_log(&dir.path().join(format!("{index}.parquet")), part, row_group, index % 2 == 0);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| rollup(dir.path(), &views()).0)
+}
+
+/// Without `sources`, which merges only over disjoint cells.
+fn mergeable(rollup: &Rollup) -> Rollup {
+    let mut rollup = rollup.clone();
+    for table in &mut rollup.tables {
+        let rest: Vec<Metric> =
+            table.view.metrics().iter().copied().filter(|metric| *metric != Metric::Sources).collect();
+        table.view = View::new(table.view.dimension.clone(), table.view.window, rest);
+        table.counts[Metric::Sources as usize].clear();
+    }
+    rollup
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn cells_add_up_and_the_store_round_trips(records in records(400), row_group in 1_usize..200, dictionary: bool) {
+    fn cells_add_up_and_the_store_round_trips(
+        records in records(400),
+        row_group in 1_usize..200,
+        dictionary: bool,
+    ) {
         let dir = tempfile::tempdir().unwrap();
         write_log(&dir.path().join("log.parquet"), &records, row_group, dictionary);
         let (rollup, coverage) = rollup(dir.path(), &views());
@@ -43,9 +62,114 @@ proptest! {
         rollup.write(&out).unwrap();
         prop_assert_eq!(Rollup::read(&out).unwrap(), rollup);
     }
+
+    #[test]
+    fn the_same_log_gives_the_same_bytes(records in records(600), cut in 0..600_usize, row_group in 1_usize..99) {
+        let cut = cut.min(records.len() - 1);
+        let whole = store_bytes(&built(&[&records], 1000, 1));
+        let mut shuffled = records.clone();
+        shuffled.sort_by_key(|record| (record.subject, record.rows, record.time));
+        prop_assert_eq!(&store_bytes(&built(&[&records[cut..], &records[..cut]], row_group, 2)), &whole);
+        prop_assert_eq!(&store_bytes(&built(&[&shuffled], row_group, 3)), &whole);
+    }
+
+    #[test]
+    fn merging_parts_is_building_the_whole(records in records(300), cuts in [0.0..1.0, 0.0..1.0_f64]) {
+        let at = |cut: f64| (cut * (records.len() - 1) as f64) as usize;
+        let (first, second) = (at(cuts[0].min(cuts[1])), at(cuts[0].max(cuts[1])));
+        let slices = [&records[..first], &records[first..second], &records[second..]];
+        let parts: Vec<Rollup> =
+            slices.iter().filter(|part| !part.is_empty()).map(|part| mergeable(&built(&[part], 50, 2))).collect();
+        let whole = mergeable(&built(&[&records], 50, 2));
+        prop_assert_eq!(Rollup::merge(parts.clone()), whole.clone());
+        let backwards = parts.iter().rev().cloned().collect();
+        prop_assert_eq!(Rollup::merge(backwards), whole.clone());
+        let folded = parts.into_iter().reduce(|a, b| Rollup::merge(vec![a, b]));
+        prop_assert_eq!(folded, Some(whole));
+    }
+
+    #[test]
+    fn coarser_windows_are_what_a_build_would_give(records in records(300)) {
+        let fine: Vec<View> = vec!["key+object@1h:rows,missing,subjects,sources".parse().unwrap()];
+        let coarse: Vec<View> = vec!["key+object@1d:rows,missing,subjects".parse().unwrap()];
+        let dir = tempfile::tempdir().unwrap();
+        write_log(&dir.path().join("log.parquet"), &records, 100, true);
+        let hours = &rollup(dir.path(), &fine).0.tables[0];
+        let days = &rollup(dir.path(), &coarse).0.tables[0];
+        prop_assert_eq!(&hours.coarsen(Window::DAY), days);
+        prop_assert_eq!(&days.coarsen(Window::HOUR), days);
+    }
 }
 
-#[expect(unused, reason = "used by the tests to come")]
-fn unused(_: &Path) {
-    let _ = store_bytes;
+fn record(key: &str, hour: i64, source: &str) -> Record {
+    Record {
+        time: hour * 3_600_000_000,
+        key: Some(key.to_owned()),
+        user: None,
+        source: Some(source.to_owned()),
+        object: None,
+        subject: Some(hour),
+        rows: Some(1),
+        bytes: None,
+        status: None,
+    }
+}
+
+#[test]
+fn sources_survive_a_merge_of_disjoint_cells_only() {
+    let view: View = "key@1h:sources".parse().unwrap();
+    let build = |records: &[Record]| {
+        let dir = tempfile::tempdir().unwrap();
+        write_log(&dir.path().join("log.parquet"), records, 10, true);
+        rollup(dir.path(), std::slice::from_ref(&view)).0
+    };
+    let monday = build(&[record("a", 1, "x"), record("a", 1, "y"), record("b", 1, "x")]);
+    let tuesday = build(&[record("a", 25, "x")]);
+    let overlap = build(&[record("b", 1, "z")]);
+    let merged = Rollup::merge(vec![tuesday.clone(), monday.clone()]);
+    assert_eq!(merged.tables[0].count(Metric::Sources), [2, 1, 1]);
+    for order in [[&monday, &tuesday, &overlap], [&overlap, &tuesday, &monday]] {
+        let merged = Rollup::merge(order.into_iter().cloned().collect());
+        assert_eq!(merged.tables[0].view.metrics(), [Metric::Events]);
+        assert_eq!(merged.tables[0].count(Metric::Events), [2, 1, 2]);
+    }
+}
+
+#[test]
+fn views_with_different_metrics_merge_to_what_both_know() {
+    let dir = tempfile::tempdir().unwrap();
+    write_log(&dir.path().join("log.parquet"), &[record("a", 1, "x")], 10, true);
+    let one = |view: &str| rollup(dir.path(), &[view.parse().unwrap()]).0;
+    let merged =
+        Rollup::merge(vec![one("key@1h:rows,subjects"), one("key@1h:subjects,missing"), one("key@1d:rows")]);
+    let views: Vec<String> = merged.tables.iter().map(|table| table.view.to_string()).collect();
+    assert_eq!(views, ["key@1h:events,subjects", "key@1d:events,rows"]);
+    assert_eq!(merged.tables[0].subjects[0].estimate(), 1.0);
+    assert_eq!(Rollup::merge(Vec::new()), Rollup::default());
+}
+
+#[test]
+fn more_cells_than_the_compaction_floor() {
+    // Out of order and many: compaction, late cells and dense sketches all take part.
+    let many: Vec<Record> = (0..60_000_i64)
+        .map(|i| {
+            let mut record = record(&format!("k{}", i * 7919 % 5), i * 104_729 % 2000, "s");
+            record.subject = Some(i);
+            record
+        })
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    write_log(&dir.path().join("log.parquet"), &many, 9000, true);
+    let views: Vec<View> = ["key@1h:rows,sources", "key@90d:subjects"].map(|v| v.parse().unwrap()).to_vec();
+    let tables = rollup(dir.path(), &views).0.tables;
+    check(tables.iter().find(|table| table.view == views[0]).unwrap(), &many);
+    let quarter = tables.iter().find(|table| table.view == views[1]).unwrap();
+    let want = naive(&many, &views[1]);
+    for (sketch, naive) in quarter.subjects.iter().zip(want.values()) {
+        let mut alone = Sketch::default();
+        naive.subjects.iter().for_each(|hash| alone.insert_hash(*hash));
+        assert_eq!(sketch.to_bytes(), alone.to_bytes());
+        let truth = naive.subjects.len() as f64;
+        assert!((sketch.estimate() / truth - 1.0).abs() < 4.0 * sketch.standard_error());
+    }
 }

@@ -321,7 +321,9 @@ impl<'p> UnitReader<'p> {
         let nulls = |array: Option<ArrayRef>| match array {
             None => None,
             // A dictionary's entries may be null too, so logical nulls count.
-            Some(array) if *array.data_type() != DataType::Null => Some(array.logical_nulls()),
+            Some(array) if *array.data_type() != DataType::Null => {
+                Some(array.logical_nulls().filter(|nulls| nulls.null_count() > 0))
+            }
             Some(_) => None,
         };
         let key = nulls(self.column(batch, Field::Key)?);

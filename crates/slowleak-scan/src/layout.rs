@@ -7,9 +7,10 @@ use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray}
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::{Encoding, Type as PhysicalType};
-use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::basic::{ConvertedType, Encoding, LogicalType, Type as PhysicalType};
+use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::{BasicTypeInfo, SchemaDescriptor, Type};
 use slowleak_record::{Field, FieldSet, InputError, InputFile, InputResult, Mapping, Micros};
 
 use crate::source::Source;
@@ -40,7 +41,7 @@ impl Layout {
         mapping: &Mapping,
         fields: FieldSet,
     ) -> InputResult<Self> {
-        let metadata = footer(source, file)?;
+        let metadata = plain_text(footer(source, file)?, fields, mapping, file)?;
         let schema = metadata.schema().clone();
         let embedded = {
             let file = metadata.metadata().file_metadata();
@@ -170,6 +171,58 @@ fn footer(source: &Source, file: &InputFile) -> InputResult<ArrowReaderMetadata>
     guarded(|| ArrowReaderMetadata::load(source, reader_options())).map_err(|cause| {
         InputError::new(&file.path, cause).at("footer").remedy("the file is damaged: write or copy it again")
     })
+}
+
+/// The footer with the text columns of `fields` declared as plain bytes: the decoder would otherwise check
+/// every value for UTF-8 and refuse the file for one bad byte. Names are checked once each instead.
+fn plain_text(
+    footer: ArrowReaderMetadata,
+    fields: FieldSet,
+    mapping: &Mapping,
+    file: &InputFile,
+) -> InputResult<ArrowReaderMetadata> {
+    let columns = footer.schema().fields().iter().map(|column| column.name().as_str());
+    let roots: Vec<usize> = fields.iter().filter_map(|field| mapping.find(field, columns.clone())).collect();
+    let plain = guarded(|| {
+        let parquet = footer.metadata();
+        let old = parquet.file_metadata();
+        let mut types = old.schema_descr().root_schema().get_fields().to_vec();
+        for (root, column) in types.iter_mut().enumerate() {
+            let text = column.is_primitive() && column.get_physical_type() == PhysicalType::BYTE_ARRAY;
+            let is_text = |column: &Type| parquet_type_is_text(column.get_basic_info());
+            if text && roots.contains(&root) && is_text(column) {
+                let bytes = Type::primitive_type_builder(column.name(), PhysicalType::BYTE_ARRAY)
+                    .with_repetition(column.get_basic_info().repetition());
+                *column = Arc::new(bytes.build()?);
+            }
+        }
+        let root =
+            Type::group_type_builder(old.schema_descr().root_schema().name()).with_fields(types).build()?;
+        let schema = Arc::new(SchemaDescriptor::new(Arc::new(root)));
+        let file = FileMetaData::new(
+            old.version(),
+            old.num_rows(),
+            old.created_by().map(str::to_owned),
+            old.key_value_metadata().cloned(),
+            schema,
+            old.column_orders().cloned(),
+        );
+        let plain = ParquetMetaData::new(file, parquet.row_groups().to_vec());
+        ArrowReaderMetadata::try_new(Arc::new(plain), reader_options())
+    });
+    plain.map_err(|cause| {
+        InputError::new(&file.path, cause).at("footer").remedy("the file is damaged: write or copy it again")
+    })
+}
+
+fn parquet_type_is_text(info: &BasicTypeInfo) -> bool {
+    match info.logical_type_ref() {
+        Some(LogicalType::String | LogicalType::Enum | LogicalType::Json) => true,
+        Some(_) => false,
+        None => {
+            matches!(info.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
+        }
+    }
 }
 
 /// Runs the decoder on untrusted bytes: a panic inside it becomes an error.

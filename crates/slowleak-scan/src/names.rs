@@ -30,10 +30,35 @@ impl Names {
     /// Every id is taken.
     pub fn intern(&mut self, name: &str) -> Result<u32, TooManyNames> {
         let hash = self.state.hash_one(name.as_bytes());
-        let (text, ends) = (&self.text, &self.ends);
-        if let Some(id) = self.table.find(hash, |id| slice(text, ends, *id) == name) {
-            return Ok(*id);
+        match self.find(hash, name.as_bytes()) {
+            Some(id) => Ok(id),
+            None => self.insert(hash, name),
         }
+    }
+
+    /// Like [`Names::intern`], for bytes that should be UTF-8: what is not is replaced by U+FFFD. Bytes are
+    /// checked only where they are new.
+    ///
+    /// # Errors
+    /// Every id is taken.
+    pub fn intern_bytes(&mut self, name: &[u8]) -> Result<u32, TooManyNames> {
+        let hash = self.state.hash_one(name);
+        if let Some(id) = self.find(hash, name) {
+            return Ok(id);
+        }
+        match std::str::from_utf8(name) {
+            Ok(name) => self.insert(hash, name),
+            Err(_) => self.intern(&String::from_utf8_lossy(name)),
+        }
+    }
+
+    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
+        let equal = |id: &u32| slice(&self.text, &self.ends, *id).as_bytes() == name;
+        self.table.find(hash, equal).copied()
+    }
+
+    /// Adds a name that is not there yet.
+    fn insert(&mut self, hash: u64, name: &str) -> Result<u32, TooManyNames> {
         let id = u32::try_from(self.ends.len()).ok().filter(|id| *id != Self::NONE).ok_or(TooManyNames)?;
         self.text.push_str(name);
         self.ends.push(self.text.len());
@@ -79,5 +104,14 @@ mod tests {
         }
         assert_eq!(names.intern("b"), Ok(2));
         assert_eq!(names.len(), 10_003);
+    }
+
+    #[test]
+    fn bytes_and_text_share_ids() {
+        let mut names = Names::default();
+        assert_eq!(names.intern("\u{fffd}a"), Ok(0));
+        for (bytes, id) in [(&b"\xffa"[..], 0), (b"b", 1), (b"\xfea", 0), ("\u{fffd}a".as_bytes(), 0)] {
+            assert_eq!(names.intern_bytes(bytes), Ok(id));
+        }
     }
 }

@@ -234,10 +234,6 @@ fn span(layout: &Layout, row_group: usize) -> Option<(Micros, Micros)> {
     let first = time_column::scale(kind, low)?.instant()?;
     let last = time_column::scale(kind, high)?.instant()?;
     // Bare integers are judged one by one: the bounds hold for what lies between only within one unit.
-    let same_unit = low.signum() == high.signum()
-        && last.0.checked_sub(first.0).zip(high.checked_sub(low)).is_some_and(|(micros, raw)| {
-            let unit = |value: i64| time_column::by_magnitude(value).0.checked_div(value);
-            (micros == 0) == (raw == 0) && unit(low) == unit(high)
-        });
+    let same_unit = time_column::unit_of(low) == time_column::unit_of(high) && low.signum() == high.signum();
     (!kind.is_integer() || same_unit).then_some((first, last))
 }

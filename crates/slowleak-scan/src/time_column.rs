@@ -12,7 +12,7 @@ use slowleak_record::Micros;
 /// First and last instant of the years -9999 to 9999: what lies outside is no time, and inside no sum of a
 /// time and a window can overflow.
 const EARLIEST: i64 = -377_705_023_201_000_000;
-const LATEST: i64 = 253_402_207_200_999_999;
+const LATEST: i64 = 253_402_207_199_999_999;
 
 /// One row's time before it is used: [`Moment::NULL`] and [`Moment::UNREADABLE`] lie outside of the range of
 /// instants.
@@ -32,28 +32,34 @@ impl Moment {
     }
 }
 
-/// The instant that a bare integer means, its unit told by its size: seconds below 10^11 (the year 5138),
-/// milliseconds below 10^14, microseconds below 10^17, else nanoseconds. Each value is judged by itself.
-pub(crate) fn by_magnitude(value: i64) -> Moment {
-    Moment::bounded(match value.unsigned_abs() {
-        0..100_000_000_000 => value.checked_mul(Micros::SECOND),
-        100_000_000_000..100_000_000_000_000 => value.checked_mul(1000),
-        100_000_000_000_000..100_000_000_000_000_000 => Some(value),
-        _ => Some(value.div_euclid(1000)),
+/// The unit that a bare integer is in, told by its size: seconds below 10^11 (the year 5138), milliseconds
+/// below 10^14, microseconds below 10^17, else nanoseconds. Each value is judged by itself.
+pub(crate) fn unit_of(value: i64) -> TimeUnit {
+    match value.unsigned_abs() {
+        0..100_000_000_000 => TimeUnit::Second,
+        100_000_000_000..100_000_000_000_000 => TimeUnit::Millisecond,
+        100_000_000_000_000..100_000_000_000_000_000 => TimeUnit::Microsecond,
+        _ => TimeUnit::Nanosecond,
+    }
+}
+
+/// `value` in `unit` as an instant.
+fn in_unit(unit: TimeUnit, value: i64) -> Moment {
+    Moment::bounded(match unit {
+        TimeUnit::Second => value.checked_mul(Micros::SECOND),
+        TimeUnit::Millisecond => value.checked_mul(1000),
+        TimeUnit::Microsecond => Some(value),
+        TimeUnit::Nanosecond => Some(value.div_euclid(1000)),
     })
 }
 
 /// The instant of a raw value of a timestamp or date column; `None` for a type that is not one.
 pub(crate) fn scale(kind: &DataType, value: i64) -> Option<Moment> {
     Some(match kind {
-        DataType::Timestamp(TimeUnit::Second, _) => Moment::bounded(value.checked_mul(Micros::SECOND)),
-        DataType::Timestamp(TimeUnit::Millisecond, _) | DataType::Date64 => {
-            Moment::bounded(value.checked_mul(1000))
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => Moment::bounded(Some(value)),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => Moment::bounded(Some(value.div_euclid(1000))),
+        DataType::Timestamp(unit, _) => in_unit(*unit, value),
+        DataType::Date64 => in_unit(TimeUnit::Millisecond, value),
         DataType::Date32 => Moment::bounded(value.checked_mul(Micros::DAY)),
-        kind if kind.is_integer() => by_magnitude(value),
+        kind if kind.is_integer() => in_unit(unit_of(value), value),
         _ => return None,
     })
 }
@@ -126,12 +132,12 @@ mod tests {
 
     #[test]
     fn magnitude_tells_the_unit() {
-        let want = Moment(1_750_723_200_000_000);
+        let read = |value| scale(&DataType::Int64, value).and_then(Moment::instant);
         for value in [1_750_723_200, 1_750_723_200_000, 1_750_723_200_000_000, 1_750_723_200_000_000_000] {
-            assert_eq!(by_magnitude(value), want);
+            assert_eq!(read(value), Some(Micros(1_750_723_200_000_000)));
         }
-        assert_eq!(by_magnitude(-1), Moment(-1_000_000));
-        assert_eq!(by_magnitude(i64::MIN).instant(), Some(Micros(i64::MIN.div_euclid(1000))));
+        assert_eq!(read(-1), Some(Micros(-1_000_000)));
+        assert_eq!(read(i64::MIN), Some(Micros(i64::MIN.div_euclid(1000))));
     }
 
     #[test]
@@ -141,6 +147,6 @@ mod tests {
         assert_eq!(Moment::NULL.instant(), None);
         assert_eq!(Moment::UNREADABLE.instant(), None);
         assert_eq!(Micros(EARLIEST).to_string(), "-009999-01-02T01:59:59Z");
-        assert_eq!(Micros(LATEST).to_string(), "9999-12-30T22:00:00.999999Z");
+        assert_eq!(Micros(LATEST).to_string(), "9999-12-30T21:59:59.999999Z");
     }
 }
