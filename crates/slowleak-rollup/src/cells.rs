@@ -152,10 +152,8 @@ impl Cells {
 }
 
 /// Calls `each` with the slice of `order` that belongs to each entity, in parallel.
-fn for_each_entity(entities: &[u32], order: &mut [u32], each: impl Fn(&mut [u32]) + Sync) {
-    order
-        .par_chunk_by_mut(|a, b| entities[*a as usize] == entities[*b as usize])
-        .for_each(|cells| each(cells));
+fn for_each_entity(entities: &[u32], order: &mut [u32], each: impl Fn(&mut [u32]) + Send + Sync) {
+    order.par_chunk_by_mut(|a, b| entities[*a as usize] == entities[*b as usize]).for_each(each);
 }
 
 /// Columns of one batch that a view may count; empty slices where it does not, or where the file lacks them.

@@ -93,14 +93,14 @@ fn write_table(dir: &Path, table: &Table) -> Result<(), RollupError> {
     let broken = |cause: String| RollupError::Write { path: path.clone(), cause };
     fs::create_dir_all(&folder).map_err(|error| broken(error.to_string()))?;
     let file = File::create(&path).map_err(|error| broken(error.to_string()))?;
-    encode(table, file).map_err(|error| broken(error.to_string()))
+    encode(table, &file).map_err(|error| broken(error.to_string()))
 }
 
-fn encode(table: &Table, file: File) -> Result<(), parquet::errors::ParquetError> {
+fn encode(table: &Table, file: &File) -> Result<(), parquet::errors::ParquetError> {
     let schema = Arc::new(schema(table));
     // Without the arrow schema every reader sees plain strings, not one library's dictionary type.
     let options = ArrowWriterOptions::new().with_skip_arrow_metadata(true).with_properties(properties(table));
-    let mut writer = ArrowWriter::try_new_with_options(&file, schema.clone(), options)?;
+    let mut writer = ArrowWriter::try_new_with_options(file, schema.clone(), options)?;
     let mut entity = 0;
     let mut start = 0;
     while start < table.len() {

@@ -1,5 +1,11 @@
 //! Laws of the rollup: it adds up, merges exactly, and gives the same bytes however the work is cut.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers outside of test functions may fail loudly too"
+)]
+
 mod support;
 
 use proptest::prelude::*;

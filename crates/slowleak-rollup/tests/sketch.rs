@@ -1,5 +1,11 @@
 //! Sketches: canonical however they are made, and as accurate as theory says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers outside of test functions may fail loudly too"
+)]
+
 use proptest::prelude::*;
 use slowleak_rollup::{Sketch, SketchError};
 use slowleak_scan::subject_hash;

@@ -1,5 +1,11 @@
 //! The rollup store: what we write, and what others write by hand.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers outside of test functions may fail loudly too"
+)]
+
 mod support;
 
 use std::fs;
@@ -212,7 +218,7 @@ fn the_columns_are_those_of_the_contract() {
         day,
         [
             "entity BYTE_ARRAY Some(String)",
-            "window INT64 Some(Timestamp { is_adjusted_to_u_t_c: true, unit: MICROS })",
+            "window INT64 Some(Timestamp(TimestampType { is_adjusted_to_u_t_c: true, unit: MICROS }))",
             "events INT64 None",
             "sources INT64 None",
             "subjects DOUBLE None",

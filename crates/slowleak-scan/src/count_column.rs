@@ -121,16 +121,16 @@ mod tests {
 
     use super::*;
 
-    fn read(array: ArrayRef) -> (Counts, Unusable) {
+    fn read(array: &ArrayRef) -> (Counts, Unusable) {
         let mut counts = Counts::default();
-        let unusable = decode(&array, &mut counts);
+        let unusable = decode(array, &mut counts);
         (counts, unusable)
     }
 
     #[test]
     fn only_whole_non_negative_numbers_count() {
         let floats = [1.0, f64::NAN, f64::INFINITY, -2.0, 0.5, -0.0, 1e300];
-        let (counts, unusable) = read(Arc::new(Float64Array::from(floats.to_vec())));
+        let (counts, unusable) = read(&(Arc::new(Float64Array::from(floats.to_vec())) as ArrayRef));
         assert_eq!(counts.values, [1, 0, 0, 0, 0, 0, 0]);
         assert_eq!(counts.valid.unwrap(), [true, false, false, false, false, true, false]);
         assert_eq!(unusable, Unusable { negative: 1, not_a_number: 4 });
@@ -138,10 +138,11 @@ mod tests {
 
     #[test]
     fn nulls_are_not_rejections() {
-        let (counts, unusable) = read(Arc::new(Int32Array::from(vec![Some(3), None, Some(-1)])));
+        let (counts, unusable) =
+            read(&(Arc::new(Int32Array::from(vec![Some(3), None, Some(-1)])) as ArrayRef));
         assert_eq!((counts.values, counts.valid), (vec![3, 0, 0], Some(vec![true, false, false])));
         assert_eq!(unusable, Unusable { negative: 1, not_a_number: 0 });
-        let (_, unusable) = read(Arc::new(UInt64Array::from(vec![u64::MAX])));
+        let (_, unusable) = read(&(Arc::new(UInt64Array::from(vec![u64::MAX])) as ArrayRef));
         assert_eq!(unusable.not_a_number, 1);
     }
 }

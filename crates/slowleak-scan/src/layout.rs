@@ -41,7 +41,7 @@ impl Layout {
         mapping: &Mapping,
         fields: FieldSet,
     ) -> InputResult<Self> {
-        let metadata = plain_text(footer(source, file)?, fields, mapping, file)?;
+        let metadata = plain_text(&footer(source, file)?, fields, mapping, file)?;
         let schema = metadata.schema().clone();
         let embedded = {
             let file = metadata.metadata().file_metadata();
@@ -176,7 +176,7 @@ fn footer(source: &Source, file: &InputFile) -> InputResult<ArrowReaderMetadata>
 /// The footer with the text columns of `fields` declared as plain bytes: the decoder would otherwise check
 /// every value for UTF-8 and refuse the file for one bad byte. Names are checked once each instead.
 fn plain_text(
-    footer: ArrowReaderMetadata,
+    footer: &ArrowReaderMetadata,
     fields: FieldSet,
     mapping: &Mapping,
     file: &InputFile,
@@ -246,10 +246,13 @@ fn column(
 ) -> InputResult<Role> {
     let arrow = schema.field(root);
     let mut kind = arrow.data_type().clone();
-    // A date64 column is a bare integer to Parquet; only the arrow schema beside it tells.
-    let date64 = embedded.and_then(|schema| schema.fields().get(root).cloned());
-    if field == Field::Time && date64.is_some_and(|column| column.data_type() == &DataType::Date64) {
-        kind = DataType::Date64;
+    // To Parquet a date64 and a timestamp in seconds are bare integers; only the arrow schema beside it tells.
+    let told = embedded.and_then(|schema| schema.fields().get(root)).map(|column| column.data_type().clone());
+    if let (Field::Time, Some(told @ (DataType::Date64 | DataType::Timestamp(TimeUnit::Second, _)))) =
+        (field, told)
+        && kind == DataType::Int64
+    {
+        kind = told;
     }
     if field == Field::Time
         && kind == DataType::Timestamp(TimeUnit::Nanosecond, None)

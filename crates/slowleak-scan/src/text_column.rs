@@ -139,7 +139,7 @@ impl TextColumn {
                 for_each_value(values, |text| intern(text).map(|id| map.push(id)))
             })?;
             for_each_key(array, |key| {
-                ids.push(key.and_then(|key| map.get(key).copied()).unwrap_or(Names::NONE))
+                ids.push(key.and_then(|key| map.get(key).copied()).unwrap_or(Names::NONE));
             });
             return Ok(());
         }
@@ -230,10 +230,10 @@ mod tests {
 
     use super::*;
 
-    fn read(array: ArrayRef) -> Vec<Option<String>> {
+    fn read(array: &ArrayRef) -> Vec<Option<String>> {
         assert!(accepts(array.data_type()));
         let mut column = TextColumn::default();
-        column.decode(&array).unwrap();
+        column.decode(array).unwrap();
         let name = |id: &u32| (*id != Names::NONE).then(|| column.names.name(*id).to_owned());
         column.ids.iter().map(name).collect()
     }
@@ -253,7 +253,7 @@ mod tests {
             Arc::new(BinaryArray::from(vec!["42".as_bytes(), b"-7", b"42"])),
             Arc::new(dictionary),
         ] {
-            assert_eq!(read(array.clone()), want);
+            assert_eq!(read(&array), want);
             let mut hashes = HashColumn::default();
             hashes.decode(&array);
             assert_eq!(hashes.hashes, ["42", "-7", "42"].map(|s| Some(subject_hash(s.as_bytes()))));
@@ -262,10 +262,16 @@ mod tests {
 
     #[test]
     fn nulls_bad_utf8_and_uuids() {
-        assert_eq!(read(Arc::new(StringArray::from(vec![None, Some("")]))), [None, Some(String::new())]);
-        assert_eq!(read(Arc::new(BinaryArray::from(vec![&b"a\xff"[..]]))), some(&["a\u{fffd}"]));
+        assert_eq!(
+            read(&(Arc::new(StringArray::from(vec![None, Some("")])) as ArrayRef)),
+            [None, Some(String::new())]
+        );
+        assert_eq!(
+            read(&(Arc::new(BinaryArray::from(vec![&b"a\xff"[..]])) as ArrayRef)),
+            some(&["a\u{fffd}"])
+        );
         let uuid = FixedSizeBinaryArray::try_from_iter([[0x12_u8; 16]].iter()).unwrap();
-        assert_eq!(read(Arc::new(uuid)), some(&["12121212-1212-1212-1212-121212121212"]));
+        assert_eq!(read(&(Arc::new(uuid) as ArrayRef)), some(&["12121212-1212-1212-1212-121212121212"]));
         for value in [i128::MIN, i128::MAX, -1, 0, 10, i128::from(u64::MAX) + 1] {
             assert_eq!(decimal(value, &mut Vec::new()), value.to_string().as_bytes());
         }

@@ -15,20 +15,20 @@ use slowleak_rollup::{Metric, Rollup, Table, View, build, fields};
 use slowleak_scan::{Coverage, Plan, ScanOptions, subject_hash};
 
 #[derive(Debug, Clone)]
-pub struct Record {
-    pub time: i64,
-    pub key: Option<String>,
-    pub user: Option<String>,
-    pub source: Option<String>,
-    pub object: Option<String>,
-    pub subject: Option<i64>,
-    pub rows: Option<i64>,
-    pub bytes: Option<i64>,
-    pub status: Option<&'static str>,
+pub(crate) struct Record {
+    pub(crate) time: i64,
+    pub(crate) key: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) object: Option<String>,
+    pub(crate) subject: Option<i64>,
+    pub(crate) rows: Option<i64>,
+    pub(crate) bytes: Option<i64>,
+    pub(crate) status: Option<&'static str>,
 }
 
 impl Record {
-    pub fn text(&self, field: Field) -> Option<&str> {
+    pub(crate) fn text(&self, field: Field) -> Option<&str> {
         match field {
             Field::Key => self.key.as_deref(),
             Field::User => self.user.as_deref(),
@@ -40,7 +40,7 @@ impl Record {
 }
 
 /// Records over a few days, disordered, with few names so that cells collide.
-pub fn records(max: usize) -> impl Strategy<Value = Vec<Record>> {
+pub(crate) fn records(max: usize) -> impl Strategy<Value = Vec<Record>> {
     let name = |prefix: &'static str, count: u8| {
         proptest::option::weighted(0.9, (0..count).prop_map(move |i| format!("{prefix}{i}")))
     };
@@ -76,7 +76,7 @@ pub fn records(max: usize) -> impl Strategy<Value = Vec<Record>> {
 }
 
 /// The columns of `records`, by the contract's names.
-pub fn columns(records: &[Record]) -> Vec<(&'static str, ArrayRef)> {
+pub(crate) fn columns(records: &[Record]) -> Vec<(&'static str, ArrayRef)> {
     let text = |field: Field| -> ArrayRef {
         Arc::new(StringArray::from_iter(records.iter().map(|record| record.text(field))))
     };
@@ -97,7 +97,7 @@ pub fn columns(records: &[Record]) -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
-pub fn write_columns(
+pub(crate) fn write_columns(
     path: &Path,
     columns: Vec<(&'static str, ArrayRef)>,
     row_group: usize,
@@ -115,12 +115,12 @@ pub fn write_columns(
     writer.close().unwrap();
 }
 
-pub fn write_log(path: &Path, records: &[Record], row_group: usize, dictionary: bool) {
+pub(crate) fn write_log(path: &Path, records: &[Record], row_group: usize, dictionary: bool) {
     write_columns(path, columns(records), row_group, dictionary);
 }
 
 /// Views that use every field and metric.
-pub fn views() -> Vec<View> {
+pub(crate) fn views() -> Vec<View> {
     [
         "key@1h:rows,bytes,denied,missing,error",
         "user@1h:rows",
@@ -133,17 +133,17 @@ pub fn views() -> Vec<View> {
     .to_vec()
 }
 
-pub fn plan(dir: &Path, views: &[View]) -> Plan {
+pub(crate) fn plan(dir: &Path, views: &[View]) -> Plan {
     let files: Vec<InputFile> = discover(&[dir]).unwrap();
     Plan::new(&files, &Mapping::native(), fields(views), &ScanOptions::default())
 }
 
-pub fn rollup(dir: &Path, views: &[View]) -> (Rollup, Coverage) {
+pub(crate) fn rollup(dir: &Path, views: &[View]) -> (Rollup, Coverage) {
     build(&plan(dir, views), views, &|_| ()).unwrap()
 }
 
 /// The same table, counted with maps.
-pub fn naive(records: &[Record], view: &View) -> BTreeMap<(String, i64), Naive> {
+pub(crate) fn naive(records: &[Record], view: &View) -> BTreeMap<(String, i64), Naive> {
     let mut cells: BTreeMap<(String, i64), Naive> = BTreeMap::new();
     for record in records {
         if record.key.is_none() && record.user.is_none() {
@@ -172,14 +172,14 @@ pub fn naive(records: &[Record], view: &View) -> BTreeMap<(String, i64), Naive> 
 }
 
 #[derive(Default, Debug)]
-pub struct Naive {
-    pub sums: [i64; 6],
-    pub sources: BTreeSet<String>,
-    pub subjects: BTreeSet<u64>,
+pub(crate) struct Naive {
+    pub(crate) sums: [i64; 6],
+    pub(crate) sources: BTreeSet<String>,
+    pub(crate) subjects: BTreeSet<u64>,
 }
 
 /// Panics where `table` is not what `records` add up to.
-pub fn check(table: &Table, records: &[Record]) {
+pub(crate) fn check(table: &Table, records: &[Record]) {
     let want = naive(records, &table.view);
     let mut got = Vec::new();
     for (entity, name) in table.entities.iter().enumerate() {
