@@ -56,7 +56,13 @@ impl Registries {
             let owner = key.owner.map(|user| world.users[user].name.clone());
             keys.push(key_line(&key.name, owner.as_deref(), kind, issued, revoked, regions));
         }
-        let office = world.groups.iter().position(|group| group.season.is_people()).unwrap_or(0);
+        let people_group = |office: bool| {
+            let fit = |group: &crate::scenario::Group| {
+                group.season == SeasonKind::Office || !office && group.season.is_people()
+            };
+            world.groups.iter().position(fit)
+        };
+        let office = people_group(true).or_else(|| people_group(false)).unwrap_or(0);
         let group = &world.groups[office].name;
         let names = Permutation::new(seed.child(3), 1 << 24);
         for n in 0..u64::from(scenario.file.population.departed) {
