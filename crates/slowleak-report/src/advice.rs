@@ -11,8 +11,8 @@ use crate::words;
 /// Widest identifier that advice shows in full, in columns.
 pub(crate) const WIDEST: usize = 120;
 
-/// Steps for whoever is on call, most urgent first; identifiers are safe to show. The commands are in
-/// [`commands`].
+/// Steps for whoever is on call, most urgent first; identifiers are safe to show. The command is in
+/// [`command`].
 pub(crate) fn steps(finding: &Finding) -> Vec<String> {
     let parts = words::parts(&finding.dimension, &finding.entity).unwrap_or_default();
     let part =
@@ -26,11 +26,11 @@ pub(crate) fn steps(finding: &Finding) -> Vec<String> {
     match (&key, &user) {
         (Some(key), _) if finding.detector.is_rule() => {
             steps.push(format!("Revoke key {key}{urgency}."));
-            steps.push("List what else its owner still can use: slowleak audit.".to_owned());
+            steps.push("List what else its owner still can use, and revoke that too.".to_owned());
         }
         (Some(key), _) => steps.push(format!("Rotate or revoke key {key}{urgency}.")),
         (None, Some(user)) => {
-            steps.push(format!("End the sessions of user {user} and rotate their keys{urgency}."))
+            steps.push(format!("End the sessions of user {user} and rotate their keys{urgency}."));
         }
         (None, None) => {}
     }
@@ -53,14 +53,10 @@ pub(crate) fn steps(finding: &Finding) -> Vec<String> {
     steps
 }
 
-/// The commands that lead on: why the finding exists, and what exactly was taken. Without a folder or
-/// inputs, `DIR` and `PATH...` stand in.
-pub(crate) fn commands(finding: &Finding, out: Option<&Path>, inputs: &[String]) -> [String; 2] {
+/// The command that tells why the finding exists; without a folder, `DIR` stands in.
+pub(crate) fn command(finding: &Finding, out: Option<&Path>) -> String {
     let out = out.map_or("DIR".to_owned(), |out| shell_word(&out.to_string_lossy()));
-    let inputs: Vec<String> = inputs.iter().map(|input| shell_word(input)).collect();
-    let inputs = if inputs.is_empty() { "PATH...".to_owned() } else { inputs.join(" ") };
-    let id = shell_word(&finding.id);
-    [format!("slowleak explain {id} --out {out}"), format!("slowleak case {id} --out {out} {inputs}")]
+    format!("slowleak explain {} --out {out}", shell_word(&finding.id))
 }
 
 fn show(text: &str) -> String {

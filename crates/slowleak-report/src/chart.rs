@@ -1,5 +1,7 @@
 //! A finding's timeline as shapes for an inline SVG. All strings are made of our own numbers and dates.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use slowleak_detect::Finding;
 use slowleak_record::Micros;
@@ -75,7 +77,11 @@ impl Chart {
             let (from, to) = (x(finding.start), x(finding.end));
             (round(from), round((to - from).max(1.5)))
         });
-        let level = |part: f64| (round(y(ceiling * part)), words::figure(finding.metric, ceiling * part));
+        let level = |part: f64| {
+            let label =
+                if part > 0.0 { words::figure(finding.metric, ceiling * part) } else { "0".to_owned() };
+            (round(y(ceiling * part)), label)
+        };
         Some(Self {
             width: WIDTH,
             height: HEIGHT,
@@ -97,13 +103,19 @@ impl Chart {
 fn caption(finding: &Finding, series: &Series) -> String {
     let unit = words::unit(finding.metric, 2.0);
     let average = if series.step > 1 { ", averaged" } else { "" };
-    format!("{unit} a {}{average}; one bar a {}", series.window_word(), series.bar_word())
+    format!("{unit} a {}{average}; one bar per {}", series.window_word(), series.bar_word())
 }
 
-/// About six instants at whole windows of the calendar between `first` and `last`.
+/// About six instants at round places of the calendar between `first` and `last`.
 fn dates(first: Micros, last: Micros) -> Vec<(Micros, String)> {
     let span = last.0.saturating_sub(first.0).max(1);
-    let steps = [1, 3, 6, 12, 24, 48, 7 * 24, 14 * 24, 28 * 24, 56 * 24, 91 * 24, 182 * 24, 364 * 24];
+    if span > 75 * Micros::DAY {
+        let months = months(first, last);
+        if !months.is_empty() {
+            return months;
+        }
+    }
+    let steps = [1, 3, 6, 12, 24, 48, 7 * 24, 14 * 24];
     let step = steps.iter().map(|hours| hours * Micros::HOUR).find(|step| span / step <= 6);
     let step = step.unwrap_or(span / 6 + 1);
     let begin = first.0.saturating_add(step - 1).div_euclid(step).saturating_mul(step);
@@ -115,6 +127,30 @@ fn dates(first: Micros, last: Micros) -> Vec<(Micros, String)> {
             let label = if step < Micros::DAY { words::instant(time) } else { words::day(time) };
             (time, label)
         })
+        .collect()
+}
+
+/// First days of months, of every second, third, sixth one or of years, so that at most eight fit. Empty
+/// for times outside the calendar and for a span of many centuries.
+fn months(first: Micros, last: Micros) -> Vec<(Micros, String)> {
+    let month = |time: Micros| {
+        let date = TimeZone::UTC.to_datetime(time.timestamp()).date();
+        i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+    };
+    let begin = |month: i64| {
+        let year = i16::try_from(month.div_euclid(12)).ok()?;
+        let month = i8::try_from(month.rem_euclid(12) + 1).ok()?;
+        let date = Date::new(year, month, 1).ok()?.to_zoned(TimeZone::UTC).ok()?;
+        Some(Micros::from(date.timestamp()))
+    };
+    let (from, to) = (month(first), month(last));
+    let step = [1, 2, 3, 6, 12, 24, 60, 120].into_iter().find(|step| (to - from) / step <= 6);
+    let Some(step) = step else { return Vec::new() };
+    let next = (from + step - 1).div_euclid(step) * step;
+    (0..8)
+        .filter_map(|index| begin(next + index * step))
+        .filter(|time| *time >= first && *time <= last)
+        .map(|time| (time, words::day(time)))
         .collect()
 }
 
@@ -152,10 +188,11 @@ mod tests {
 
     #[test]
     fn ticks_stay_inside_and_are_few() {
-        for days in [1, 2, 30, 200, 4000, 100_000] {
+        for days in [1, 2, 30, 80, 200, 400, 4000, 100_000] {
             let (first, last) = (Micros(12_345), Micros(days * Micros::DAY));
             let ticks = dates(first, last);
             assert!((2..=8).contains(&ticks.len()), "{days}: {}", ticks.len());
+            assert!(ticks.is_sorted());
             assert!(ticks.iter().all(|(time, _)| *time >= first && *time <= last));
         }
     }

@@ -49,7 +49,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// maker often share their beginning, so the end matters as much.
 pub(crate) fn brief(text: &str, width: usize) -> String {
     let text = visible(text);
-    if text.width() <= width {
+    // Marks of no width could be stacked without end.
+    if text.width() <= width && text.chars().take(width * 4 + 1).count() <= width * 4 {
         return text.into_owned();
     }
     let room = width.saturating_sub(1);
@@ -65,7 +66,6 @@ fn take_columns(chars: impl Iterator<Item = char>, columns: usize) -> String {
             used += c.width().unwrap_or(0);
             used <= columns
         })
-        // Marks of no width could be stacked without end.
         .take(columns * 4)
         .collect()
 }

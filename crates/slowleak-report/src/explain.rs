@@ -1,9 +1,11 @@
 //! Why one finding exists, in words and numbers, from what a run left on disk.
 
 use slowleak_detect::{Evidence, Finding};
+use slowleak_record::Micros;
+use slowleak_rollup::Metric;
 
 use crate::escape::{brief, visible};
-use crate::layout::{BOLD, DIM, Sheet, severity_style};
+use crate::layout::{BOLD, Sheet, severity_style};
 use crate::series::Series;
 use crate::{advice, words};
 
@@ -60,7 +62,7 @@ fn seen(sheet: &mut Sheet, finding: &Finding) {
     }
     if let Some(subjects) = finding.subjects {
         let text = format!(
-            "~{} distinct accounts touched in the interval, honest use included (an estimate; `slowleak case` counts them exactly)",
+            "~{} distinct accounts touched in the interval, honest use included (an estimate)",
             words::about(subjects)
         );
         sheet.paragraph(2, "accounts  ", &text);
@@ -68,19 +70,14 @@ fn seen(sheet: &mut Sheet, finding: &Finding) {
     if let Some(series) = Series::new(finding, sheet.width().saturating_sub(16).clamp(10, 70)) {
         sheet.line(12, &series.sparkline());
         let from = series.bars.first().map(|bar| words::day(bar.start)).unwrap_or_default();
-        let note = format!("one bar a {} from {from}; [ ] is the interval", series.bar_word());
-        let note = sheet.paint(DIM, &note);
-        sheet.line(12, &note);
+        let note = format!("one bar per {} from {from}; [ ] is the interval", series.bar_word());
+        sheet.note(12, &note);
     }
 }
 
 /// The unit in words; bytes carry theirs already.
 fn unit(finding: &Finding, value: f64) -> &'static str {
-    if finding.metric == slowleak_rollup::Metric::Bytes {
-        "returned"
-    } else {
-        words::unit(finding.metric, value)
-    }
+    if finding.metric == Metric::Bytes { "returned" } else { words::unit(finding.metric, value) }
 }
 
 fn fact(sheet: &mut Sheet, finding: &Finding) {
@@ -110,21 +107,21 @@ fn argument(sheet: &mut Sheet, finding: &Finding) {
 /// Baseline, spread, score and certainty of the leading interval, as (heading, sentences).
 pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static str, String)> {
     let metric = leading.metric;
-    let unit = words::unit(metric, 2.0);
-    let days = (leading.end.0.saturating_sub(leading.start.0)) as f64 / slowleak_record::Micros::DAY as f64;
+    let unit = if metric == Metric::Bytes { "returned" } else { words::unit(metric, 2.0) };
+    let days = (leading.end.0.saturating_sub(leading.start.0)) as f64 / Micros::DAY as f64;
     let mut reasons = Vec::new();
-    let mut baseline = format!(
-        "Outside the interval the level is {} {unit} a day",
-        words::figure(metric, leading.level_per_day)
+    let level = words::figure(metric, leading.level_per_day);
+    let (observed, expected, each) = if days >= 2.0 {
+        (leading.observed / days, leading.expected / days, " a day")
+    } else {
+        (leading.observed, leading.expected, "")
+    };
+    let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
+    let baseline = format!(
+        "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
+         time, {expected}{each} are expected inside it. Seen were {observed}{each}."
     );
-    if days > 0.0 {
-        let observed = words::figure(metric, leading.observed / days);
-        let expected = words::figure(metric, leading.expected / days);
-        baseline.push_str(&format!(
-            "; with the season and what its peers do at the time, {expected} a day are expected inside it. Seen were {observed} a day"
-        ));
-    }
-    reasons.push(("Baseline", format!("{baseline}.")));
+    reasons.push(("Baseline", baseline));
 
     let spread = leading.dispersion.max(0.0).sqrt();
     if leading.dispersion > 0.0 && leading.expected > 0.0 {
@@ -159,12 +156,19 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     reasons
 }
 
-/// At most two significant digits, in the shortest notation.
+/// At most two significant digits below a thousand, in the shortest notation.
 pub(crate) fn significant(value: f64) -> String {
-    if !value.is_finite() || value == 0.0 || (0.01..1000.0).contains(&value.abs()) {
-        return format!("{}", (value * 100.0).round() / 100.0);
+    let size = value.abs();
+    if !value.is_finite() || value == 0.0 {
+        return value.to_string();
     }
-    format!("{value:.1e}")
+    if !(1e-3..1e3).contains(&size) {
+        return format!("{value:.1e}");
+    }
+    let step = 10f64.powf(size.log10().floor() - 1.0);
+    let decimals = (1.0 - size.log10().floor()).clamp(0.0, 5.0) as usize;
+    let text = format!("{:.decimals$}", (value / step).round() * step);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 fn capital(text: &str) -> String {
@@ -182,14 +186,18 @@ fn evidence(sheet: &mut Sheet, finding: &Finding) {
         "Evidence: {count} {} (UTC)",
         words::plural(count as f64, "interval", "intervals")
     ));
-    let who_width = sheet.width().saturating_sub(90).clamp(14, 50);
+    let who_width = sheet.width().saturating_sub(86).clamp(26, 60);
     let rows: Vec<Vec<String>> = finding
         .evidence
         .iter()
         .take(LISTED)
         .map(|row| {
             vec![
-                format!("{} {}", row.detector, row.metric),
+                if row.detector.is_rule() {
+                    row.detector.to_string()
+                } else {
+                    format!("{} {}", row.detector, row.metric)
+                },
                 words::who(&row.dimension, &row.entity, |part| brief(part, who_width)),
                 words::interval_brief(row.start, row.end),
                 words::figure(row.metric, row.observed),
@@ -261,12 +269,34 @@ pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
             words::figure(finding.metric, rest),
         ));
     }
-    doubts.push(
-        "A lasting change of level: if it never returns to the old level and its owner confirms the new use, it is growth."
-            .to_owned(),
-    );
+    if finding.open {
+        doubts.push(
+            "A lasting change of level: if it stays there and its owner confirms the new use, it is growth."
+                .to_owned(),
+        );
+    }
     if finding.expected_false.is_some_and(|expected| expected >= 0.01) {
         doubts.push("Chance: at this certainty a large estate sees such a finding now and then.".to_owned());
     }
     doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_two_digits() {
+        for (value, text) in [
+            (0.012, "0.012"),
+            (0.7, "0.7"),
+            (2.31, "2.3"),
+            (31.4, "31"),
+            (0.0025, "0.0025"),
+            (1e-5, "1.0e-5"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(significant(value), text);
+        }
+    }
 }

@@ -5,7 +5,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
-use slowleak_detect::Finding;
+use slowleak_detect::{Detector, Finding};
+use slowleak_rollup::Metric;
 use slowleak_scan::Coverage;
 
 use crate::chart::Chart;
@@ -74,7 +75,7 @@ struct Section {
     certainty: String,
     chart: Option<Chart>,
     steps: Vec<String>,
-    commands: [String; 2],
+    command: String,
     reasons: Vec<(&'static str, String)>,
     doubts: Vec<String>,
     evidence: Vec<EvidenceRow>,
@@ -157,7 +158,7 @@ fn content(run: &Run<'_>) -> Page {
             .iter()
             .take(TOLD)
             .enumerate()
-            .map(|(index, finding)| section(run, index, finding))
+            .map(|(index, finding)| section(index, finding))
             .collect(),
         untold: findings.len().min(LISTED).saturating_sub(TOLD),
         coverage: coverage(run.coverage),
@@ -201,7 +202,7 @@ fn row(index: usize, finding: &Finding) -> Row {
     }
 }
 
-fn section(run: &Run<'_>, index: usize, finding: &Finding) -> Section {
+fn section(index: usize, finding: &Finding) -> Section {
     let mut facts = vec![("Observed", words::quantity(finding.metric, finding.observed))];
     if !finding.detector.is_rule() {
         facts.push(("Expected", words::quantity(finding.metric, finding.expected)));
@@ -215,7 +216,7 @@ fn section(run: &Run<'_>, index: usize, finding: &Finding) -> Section {
         _ => Vec::new(),
     };
     let evidence = finding.evidence.iter().take(DETAIL).map(|row| EvidenceRow {
-        detector: format!("{} of {}", row.detector.name().replace('_', " "), row.metric),
+        detector: detector(row.detector, row.metric),
         who: words::who(&row.dimension, &row.entity, show),
         when: words::interval_brief(row.start, row.end),
         observed: words::figure(row.metric, row.observed),
@@ -253,11 +254,7 @@ fn section(run: &Run<'_>, index: usize, finding: &Finding) -> Section {
         certainty: words::certainty(finding.expected_false),
         chart: Chart::new(finding),
         steps: advice::steps(finding),
-        commands: advice::commands(
-            finding,
-            None,
-            run.inputs.get(..DETAIL.min(run.inputs.len())).unwrap_or_default(),
-        ),
+        command: advice::command(finding, None),
         reasons,
         doubts: doubts(finding),
         evidence: evidence.collect(),
@@ -265,6 +262,12 @@ fn section(run: &Run<'_>, index: usize, finding: &Finding) -> Section {
         shares: shares.collect(),
         more_shares: finding.shares.len().saturating_sub(DETAIL),
     }
+}
+
+/// What raised it and on which metric; a rule needs none.
+fn detector(detector: Detector, metric: Metric) -> String {
+    let name = detector.name().replace('_', " ");
+    if detector.is_rule() { name } else { format!("{name} of {metric}") }
 }
 
 fn coverage(coverage: Option<&Coverage>) -> CoverageRows {

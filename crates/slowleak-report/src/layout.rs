@@ -57,6 +57,14 @@ impl Sheet {
         self.styled(indent, lead, Style::new(), text);
     }
 
+    /// A paragraph that steps back behind the rest.
+    pub(crate) fn note(&mut self, indent: usize, text: &str) {
+        for line in wrap(text, self.width.saturating_sub(indent).max(20)) {
+            let line = self.paint(DIM, &line);
+            self.line(indent, &line);
+        }
+    }
+
     /// [`Sheet::paragraph`] with a style for the lead.
     pub(crate) fn styled(&mut self, indent: usize, lead: &str, style: Style, text: &str) {
         let hang = indent + lead.width();

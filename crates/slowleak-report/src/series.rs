@@ -30,9 +30,9 @@ impl Series {
     /// At most `most` bars, each of 1, 7, 14, 28, ... windows: days and weeks where the windows are days.
     /// `None` where there is no timeline.
     pub(crate) fn new(finding: &Finding, most: usize) -> Option<Self> {
-        let points = &finding.timeline;
+        let points = around(finding);
         let (first, last) = (points.first()?.start, points.last()?.start);
-        let window = window(points);
+        let window = window(&finding.timeline);
         let windows = last.0.checked_sub(first.0)?.checked_div(window)?.checked_add(1).filter(|n| *n > 0)?;
         let most = i64::try_from(most.max(1)).ok()?;
         let mut step = 1;
@@ -115,6 +115,21 @@ impl Series {
     }
 }
 
+/// The part of the timeline to draw: all of it, unless the interval is so short that it would vanish; then
+/// eight times its length to both sides, and at least thirty windows.
+fn around(finding: &Finding) -> &[Point] {
+    let points = finding.timeline.as_slice();
+    let length = finding.end.0.saturating_sub(finding.start.0);
+    let margin = length.saturating_mul(8).max(window(points).saturating_mul(30));
+    let (from, to) = (finding.start.0.saturating_sub(margin), finding.end.0.saturating_add(margin));
+    let begin = points.partition_point(|point| point.start.0 < from);
+    let end = points.partition_point(|point| point.start.0 < to);
+    match points.get(begin..end) {
+        Some(near) if !near.is_empty() => near,
+        _ => points,
+    }
+}
+
 /// The shortest distance between two windows; a day where there is but one.
 fn window(points: &[Point]) -> i64 {
     let steps = points.windows(2).filter_map(|pair| match pair {
@@ -126,4 +141,65 @@ fn window(points: &[Point]) -> i64 {
 
 fn clean(value: f64) -> f64 {
     if value.is_finite() { value.max(0.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slowleak_detect::{Detector, Severity};
+    use slowleak_rollup::Metric;
+
+    fn finding(days: i64, start: i64, end: i64) -> Finding {
+        let at = |day: i64| Micros(day * Micros::DAY);
+        let point = |day| Point {
+            start: at(day),
+            observed: if day >= start && day < end { 8.0 } else { 2.0 },
+            expected: 2.0,
+        };
+        Finding {
+            id: String::new(),
+            rank: 1,
+            severity: Severity::Medium,
+            detector: Detector::Rate,
+            dimension: "key".parse().unwrap(),
+            entity: String::new(),
+            key: None,
+            user: None,
+            metric: Metric::Events,
+            start: at(start),
+            end: at(end),
+            observed: 0.0,
+            expected: 0.0,
+            subjects: None,
+            score: 0.0,
+            expected_false: None,
+            open: false,
+            summary: String::new(),
+            evidence: Vec::new(),
+            shares: Vec::new(),
+            timeline: (0..days).map(point).collect(),
+        }
+    }
+
+    #[test]
+    fn long_timelines_become_weeks() {
+        let series = Series::new(&finding(70, 28, 63), 20).unwrap();
+        assert_eq!((series.step, series.bar_word().as_str()), (7, "week"));
+        assert_eq!(series.sparkline(), "▃▃▃▃[█████]▃");
+        assert_eq!(series.bars[0].observed, 2.0);
+    }
+
+    #[test]
+    fn a_short_interval_is_drawn_near() {
+        let series = Series::new(&finding(400, 200, 201), 100).unwrap();
+        assert_eq!(series.bars.len(), 61);
+        assert_eq!(series.bars.iter().filter(|bar| bar.inside).count(), 1);
+    }
+
+    #[test]
+    fn the_last_bar_is_averaged_over_what_it_covers() {
+        let series = Series::new(&finding(23, 0, 7), 5).unwrap();
+        assert_eq!(series.bars.iter().map(|bar| bar.observed).collect::<Vec<_>>(), [8.0, 2.0, 2.0, 2.0]);
+        assert!(Series::new(&finding(0, 0, 7), 5).is_none());
+    }
 }

@@ -6,7 +6,7 @@ use slowleak_rollup::Metric;
 use slowleak_scan::Coverage;
 
 use crate::escape::{brief, visible};
-use crate::layout::{BOLD, DIM, Sheet, severity_style};
+use crate::layout::{BOLD, Sheet, severity_style};
 use crate::series::Series;
 use crate::{Run, advice, coverage, words};
 
@@ -90,7 +90,7 @@ fn table(sheet: &mut Sheet, findings: &[Finding]) {
     let width = sheet.width();
     // Rank, severity, dates, accounts, certainty and the blanks between take about 80 columns.
     let bars = if width >= 110 { (width - 100).clamp(8, 30) } else { 0 };
-    let who_width = width.saturating_sub(84 + bars).clamp(16, 60);
+    let who_width = width.saturating_sub(84 + bars).clamp(24, 60);
     let mut header = vec!["#", "severity", "who", "when (UTC)", "accounts", "by chance"];
     if bars > 0 {
         header.push("course");
@@ -136,16 +136,15 @@ fn story(sheet: &mut Sheet, run: &Run<'_>, finding: &Finding) {
         sheet.line(10, &series.sparkline());
         let top = series.bars.iter().map(|bar| bar.observed).fold(0.0, f64::max);
         let note = format!(
-            "one bar a {}, highest {} a {}; [ ] is the interval",
+            "one bar per {}, highest {} a {}; [ ] is the interval",
             series.bar_word(),
             words::quantity(finding.metric, top),
             series.window_word(),
         );
-        let note = sheet.paint(DIM, &note);
-        sheet.line(10, &note);
+        sheet.note(10, &note);
     }
     sheet.paragraph(3, "What   ", &format!("{}.", words::what(finding)));
-    if let Some(subjects) = finding.subjects {
+    if let Some(subjects) = finding.subjects.filter(|_| finding.metric != Metric::Subjects) {
         let text = format!(
             "~{} accounts touched in the interval (estimate; includes the honest share).",
             words::about(subjects)
@@ -164,10 +163,8 @@ fn story(sheet: &mut Sheet, run: &Run<'_>, finding: &Finding) {
         sheet.paragraph(3, lead, &step);
         lead = "       ";
     }
-    for command in advice::commands(finding, run.out, run.inputs) {
-        let command = sheet.paint(BOLD, &command);
-        sheet.line(10, &command);
-    }
+    let command = sheet.paint(BOLD, &advice::command(finding, run.out));
+    sheet.line(10, &command);
 }
 
 /// Whether anything of the input was left out, or nothing is known of it.

@@ -184,7 +184,9 @@ pub(crate) fn interval(start: Micros, end: Micros) -> String {
         return days(start, end);
     }
     let (from, to) = (civil(start), civil(end));
-    let with_seconds = seconds(start) || seconds(end);
+    // In a long interval the seconds of its edges say nothing.
+    let short = end.0.saturating_sub(start.0) < 2 * Micros::HOUR;
+    let with_seconds = short && (seconds(start) || seconds(end));
     if from.date() == to.date() {
         return format!("{} {}–{}", day_of(from, true), clock(from, with_seconds), clock(to, with_seconds));
     }
@@ -259,7 +261,7 @@ pub(crate) fn certainty_brief(expected_false: Option<f64>) -> String {
     match expected_false {
         None => "fact".to_owned(),
         Some(expected) if expected.is_nan() => "unknown".to_owned(),
-        Some(expected) if expected >= 0.5 => format!("{} by chance", full((expected * 10.0).round() / 10.0)),
+        Some(expected) if expected >= 0.5 => format!("{} per log", full((expected * 10.0).round() / 10.0)),
         Some(expected) if expected <= RAREST => format!("≤ {}", one_in(expected)),
         Some(expected) => one_in(expected),
     }
@@ -392,8 +394,8 @@ mod tests {
             (
                 "2025-06-24T23:00",
                 "2025-06-25T01:00:05",
-                "24 Jun 2025 23:00:00 – 25 Jun 2025 01:00:05",
-                "24 Jun 2025 23:00:00 – 25 Jun 2025 01:00:05",
+                "24 Jun 2025 23:00 – 25 Jun 2025 01:00",
+                "24 Jun 2025 23:00 – 25 Jun 2025 01:00",
             ),
             (
                 "2025-06-24T03:00",
@@ -427,7 +429,7 @@ mod tests {
             (Some(0.00037), "1 in 2,700"),
             (Some(1e-9), "≤ 1 in 1,000,000"),
             (Some(0.3), "1 in 3"),
-            (Some(0.7), "0.7 by chance"),
+            (Some(0.7), "0.7 per log"),
             (None, "fact"),
         ] {
             assert_eq!(certainty_brief(expected), text);

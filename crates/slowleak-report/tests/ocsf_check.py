@@ -4,7 +4,7 @@ Needs two packages and no network: pip install ocsf-json-schema jsonschema
 Use: python ocsf_check.py FINDINGS.jsonl
 
 Every line must hold against Detection Finding of schema 1.6.0, and, for readers that stopped at 1.1.0, against
-that version once members it does not know are allowed.
+that version once members and enumeration values that came later are allowed.
 """
 
 import json
@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 CLASS = "detection_finding"
+LATER = ("additionalProperties", "enum")
 
 
 def validator(version, open_objects):
@@ -24,9 +25,9 @@ def validator(version, open_objects):
 
 
 def without_closing(node):
-    """The schema with unknown members allowed everywhere."""
+    """The schema with unknown members and values allowed everywhere."""
     if isinstance(node, dict):
-        return {key: without_closing(value) for key, value in node.items() if key != "additionalProperties"}
+        return {key: without_closing(value) for key, value in node.items() if key not in LATER}
     if isinstance(node, list):
         return [without_closing(value) for value in node]
     return node

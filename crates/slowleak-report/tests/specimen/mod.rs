@@ -1,5 +1,7 @@
 //! A made-up run with every kind of finding, for tests and for looking at: `cargo run --example specimen`.
 
+#![expect(clippy::unwrap_used, reason = "made-up values that parse")]
+
 use slowleak_detect::{Detection, Detector, Evidence, Family, Finding, Point, Scope, Severity, Share};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
