@@ -18,7 +18,7 @@ pub struct Run<'a> {
     pub coverage: Option<&'a Coverage>,
     /// Heading of the HTML report, for instance `Nightly scan`; empty for the default.
     pub title: &'a str,
-    /// Paths that were read, as the user named them; used in the commands that the report advises.
+    /// Paths that were read, as the user named them; the HTML report lists them.
     pub inputs: &'a [String],
     /// Settings worth recording, as (name, value) in the order to show.
     pub settings: &'a [(String, String)],

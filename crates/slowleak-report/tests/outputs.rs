@@ -1,5 +1,7 @@
 //! What a user sees: the files of a run, and the texts made from them.
 
+#![expect(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
 mod specimen;
 
 use std::collections::BTreeMap;
