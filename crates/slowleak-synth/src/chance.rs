@@ -237,11 +237,6 @@ impl Alias {
         }
     }
 
-    /// Number of categories.
-    pub(crate) fn len(&self) -> usize {
-        self.cells.len()
-    }
-
     /// Draws a category; the table must not be empty.
     #[inline]
     pub(crate) fn draw(&self, random: u64) -> u32 {
