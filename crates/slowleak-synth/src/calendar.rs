@@ -210,8 +210,9 @@ impl Calendar {
                     Rhythm::Customers | Rhythm::Support => 1.3,
                     Rhythm::Office => 1.1,
                 };
-                for hour in begin..(begin + 2 * length).min(self.hours) {
-                    factors[rhythm as usize][hour] *= if hour < begin + length { 0.03 } else { catch_up };
+                let affected = factors[rhythm as usize].iter_mut().skip(begin).take(2 * length);
+                for (since, factor) in affected.enumerate() {
+                    *factor *= if since < length { 0.03 } else { catch_up };
                 }
             }
         }

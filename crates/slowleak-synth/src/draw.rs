@@ -6,8 +6,9 @@ use slowleak_record::Micros;
 
 use crate::batch::{Columns, NULL};
 use crate::chance::{Alias, Quantiles, Seed, below};
-use crate::leak::{Access, LeakKey, Who};
+use crate::leak::{LeakKey, Who};
 use crate::life::Life;
+use crate::phase::Access;
 use crate::plan::Plan;
 use crate::scenario::SeasonKind;
 use crate::sources::{of_person, of_service};

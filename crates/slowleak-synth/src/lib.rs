@@ -106,6 +106,7 @@
 mod batch;
 mod calendar;
 mod chance;
+mod change;
 mod check;
 mod draw;
 mod error;
@@ -114,11 +115,14 @@ mod leak;
 mod leak_spec;
 mod life;
 mod objects;
+mod phase;
 mod plan;
 mod registry;
 mod scenario;
 mod sources;
+mod story;
 mod subjects;
+mod user;
 mod world;
 
 pub use error::SynthError;

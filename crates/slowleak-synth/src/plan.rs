@@ -8,7 +8,8 @@ use slowleak_record::Micros;
 
 use crate::calendar::Calendar;
 use crate::chance::Seed;
-use crate::leak::{Leak, Volume, resolve};
+use crate::leak::{Leak, resolve};
+use crate::phase::Volume;
 use crate::scenario::{Files, Scenario};
 use crate::world::World;
 
