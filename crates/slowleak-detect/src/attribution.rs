@@ -1,8 +1,8 @@
 //! What an excess is made of, and whether that has an honest cause.
 //!
-//! A new service lifts the tables that it reads; a migration moves one key's people to another. Both look
-//! like a rise of some entity, and both show in the finer views: the excess is carried by a key that was
-//! born with it, or is mirrored by the same people's loss elsewhere.
+//! A new service or colleague lifts the tables and keys that it uses; a migration moves one key's people to
+//! another. Both look like a rise of some entity, and both show in the finer views: the excess is carried
+//! by a key or user that was born with it, or is mirrored by the same people's loss elsewhere.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,11 +12,11 @@ use slowleak_record::{Field, Micros, Registry};
 use crate::daily::Daily;
 use crate::finding::Share;
 use crate::grid::Grid;
-use crate::slices::{Slice, Slices};
+use crate::slices::Slices;
 
 /// Share of the excess that a cause must carry to explain it.
 const EXPLAINED: f64 = 0.6;
-/// A key born up to this many days before the rise can be its cause.
+/// A key or user born up to this many days before the rise can be its cause.
 const BIRTH_DAYS: usize = 7;
 /// Days before and after the rise that are compared for a migration.
 const MIGRATION_DAYS: usize = 28;
@@ -28,8 +28,9 @@ const NAMED: usize = 5;
 /// The honest cause of an excess.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Keys that first appeared with the rise carry it, and nothing is known against them.
-    NewService { keys: Vec<String> },
+    /// Keys or users that first appeared with the rise carry it, and nothing is known against them; the
+    /// largest first.
+    Newcomers { by: Field, names: Vec<String> },
     /// The same people or sources left another key by as much.
     Migration { from: String },
 }
@@ -94,30 +95,34 @@ impl Excess<'_> {
 
     /// The honest cause, where one carries the excess.
     pub(crate) fn cause(&self, slices: &Slices<'_>, registry: &Registry, grid: &Grid) -> Option<Cause> {
-        self.new_service(slices, registry, grid).or_else(|| self.migration(slices))
+        self.newcomers(slices, registry, grid).or_else(|| self.migration(slices))
     }
 
-    fn new_service(&self, slices: &Slices<'_>, registry: &Registry, grid: &Grid) -> Option<Cause> {
-        if self.who.iter().any(|(field, _)| *field == Field::Key) {
-            return None;
-        }
-        let (daily, parts) = slices.of(self.who, Field::Key)?;
-        let keys = slices.view(&[Field::Key])?;
-        let born = |part: &&Slice| {
-            let birth = keys.find(&part.value).and_then(|key| keys.active(key).next());
-            birth.is_some_and(|(day, _)| {
-                day > 0
-                    && day + BIRTH_DAYS >= self.days.start
-                    && self.days.contains(&day.max(self.days.start))
-                    && nothing_against(registry, &part.value, grid.start(day))
-            })
-        };
-        let mut carried: Vec<(f64, &Slice)> =
-            parts.iter().filter(born).map(|part| (daily.events_in(part.entity, &self.days), part)).collect();
-        let sum: f64 = carried.iter().map(|(events, _)| events).sum();
-        carried.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.value.cmp(&b.1.value)));
-        (sum >= EXPLAINED * self.total()).then(|| Cause::NewService {
-            keys: carried.into_iter().map(|(_, part)| part.value.clone()).collect(),
+    /// Keys or users that first appeared with the rise, and carry it. How much of it a newcomer carries is
+    /// bounded by what it did with every part of the entity.
+    fn newcomers(&self, slices: &Slices<'_>, registry: &Registry, grid: &Grid) -> Option<Cause> {
+        [Field::Key, Field::User].into_iter().find_map(|by| {
+            if self.who.iter().any(|(field, _)| *field == by) {
+                return None;
+            }
+            let daily = slices.view(&[by])?;
+            let births = self.days.start.saturating_sub(BIRTH_DAYS).max(1)..self.days.end;
+            let carried = |entity: usize| {
+                let (birth, _) = daily.active(entity).next().filter(|(day, _)| births.contains(day))?;
+                let name = daily.table.entities[entity].clone();
+                if !nothing_against(registry, by, &name, grid.start(birth)) {
+                    return None;
+                }
+                let with =
+                    |part: &(Field, String)| slices.events(&[part.clone(), (by, name.clone())], &self.days);
+                let events = self.who.iter().filter_map(with).min_by(f64::total_cmp)?;
+                (events > 0.0).then_some((events, name))
+            };
+            let mut carriers: Vec<(f64, String)> = (0..daily.len()).filter_map(carried).collect();
+            carriers.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+            let sum: f64 = carriers.iter().map(|(events, _)| events).sum();
+            (sum >= EXPLAINED * self.total())
+                .then(|| Cause::Newcomers { by, names: carriers.into_iter().map(|(_, name)| name).collect() })
         })
     }
 
@@ -164,16 +169,21 @@ impl Excess<'_> {
     }
 }
 
-/// Whether the registry has nothing against a key that first appeared at `birth`: it is empty, or the key
-/// is listed, was issued shortly before, and its owner has not left.
-fn nothing_against(registry: &Registry, key: &str, birth: Micros) -> bool {
+/// Whether the registry has nothing against a key or user that first appeared at `birth`: it knows no keys
+/// at all, or the key is listed, was issued shortly before, and its owner (or the user) has not left.
+fn nothing_against(registry: &Registry, by: Field, name: &str, birth: Micros) -> bool {
+    let here = |user: &String| {
+        registry.people.get(user).is_none_or(|person| person.left_at.is_none_or(|left| left >= birth))
+    };
+    if by == Field::User {
+        return here(&name.to_owned());
+    }
     if registry.keys.is_empty() {
         return true;
     }
-    let Some(entry) = registry.keys.get(key) else { return false };
+    let Some(entry) = registry.keys.get(name) else { return false };
     let recent = entry.issued_at.is_none_or(|issued| {
         issued.0 < birth.0 + Micros::DAY && birth.0 - issued.0 <= ISSUED_DAYS * Micros::DAY
     });
-    let owner = entry.owner.as_ref().and_then(|owner| registry.people.get(owner));
-    recent && owner.is_none_or(|owner| owner.left_at.is_none_or(|left| left >= birth))
+    recent && entry.owner.as_ref().is_none_or(here)
 }

@@ -1,6 +1,6 @@
 //! A view's cells by day: the form in which series are read.
 
-use slowleak_record::Window;
+use slowleak_record::{Micros, Window};
 use slowleak_rollup::{Metric, Sketch, Table};
 
 use crate::grid::Grid;
@@ -18,10 +18,12 @@ pub(crate) struct Daily<'a> {
 }
 
 impl<'a> Daily<'a> {
-    /// Sums the table's cells by day. Windows longer than a day can not be read by day: `None`.
+    /// Sums the table's cells by day; events of a window of several days are spread evenly over them, which
+    /// is enough to say who carries an excess. Distinct subjects can not be spread: there the answer is
+    /// `None`.
     pub(crate) fn of(table: &'a Table, grid: &Grid) -> Option<Self> {
         if table.view.window > Window::DAY {
-            return None;
+            return table.subjects.is_empty().then(|| Self::spread(table, grid));
         }
         let sketched = !table.subjects.is_empty();
         let counts = table.count(Metric::Events);
@@ -56,6 +58,25 @@ impl<'a> Daily<'a> {
             daily.offsets.push(daily.days.len());
         }
         Some(daily)
+    }
+
+    fn spread(table: &'a Table, grid: &Grid) -> Self {
+        let counts = table.count(Metric::Events);
+        let length = table.view.window.micros() / Window::DAY.micros();
+        let mut daily =
+            Self { table, offsets: vec![0], days: Vec::new(), events: Vec::new(), subjects: Vec::new() };
+        for entity in 0..table.entities.len() {
+            for cell in table.cells(entity) {
+                // Days outside the log can not have had any of the events.
+                let start = table.windows[cell].0;
+                let days = (0..length).filter_map(|day| grid.day(Micros(start + day * Window::DAY.micros())));
+                let days: Vec<usize> = days.collect();
+                daily.events.extend(days.iter().map(|_| counts[cell] as f64 / days.len() as f64));
+                daily.days.extend(days.iter().map(|day| *day as u32));
+            }
+            daily.offsets.push(daily.days.len());
+        }
+        daily
     }
 
     /// Number of entities.

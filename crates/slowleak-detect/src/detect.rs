@@ -36,7 +36,10 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
         .collect();
     let slices = Slices::new(&dailies);
 
-    let tested = |daily: &&Daily<'_>| TESTED.contains(&daily.table.view.dimension.parts());
+    let tested = |daily: &&Daily<'_>| {
+        let view = &daily.table.view;
+        view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
+    };
     let mut families: Vec<Family<'_>> = Vec::new();
     families
         .extend(dailies.iter().filter(tested).map(|daily| Family::run(daily, Metric::Events, &grid, config)));
@@ -390,9 +393,11 @@ impl Cause {
     /// The cause in words, to end a sentence.
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::NewService { keys } if keys.len() == 1 => format!("explained by the new key {}", keys[0]),
-            Self::NewService { keys } => {
-                format!("explained by {} new keys, {} the largest", keys.len(), keys[0])
+            Self::Newcomers { by, names } if names.len() == 1 => {
+                format!("explained by the new {by} {}", names[0])
+            }
+            Self::Newcomers { by, names } => {
+                format!("explained by {} new {by}s, {} the largest", names.len(), names[0])
             }
             Self::Migration { from } => format!("explained by traffic that moved here from key {from}"),
         }

@@ -171,18 +171,19 @@ impl<'a> Family<'a> {
         let level = self.refit(&series, &self.masks[index], noise);
         let fit = Fit::new(&series, level, noise, self.config.tolerance);
         let campaigns = fit.campaigns();
-        let shape = |campaign: &Campaign| {
+        let mut steps: Vec<Range<usize>> = Vec::new();
+        let mut shape = |campaign: &Campaign| {
             if campaign.band == Band::Long && is_ramp(&series, &campaign.span(), noise.over(7.0)) {
                 Shape::Ramp
-            } else if !rises(&series, level, campaign, &campaigns) {
+            } else if !rises(&series, level, campaign, &steps) {
                 Shape::Fall
             } else {
+                steps.push(campaign.span());
                 Shape::Step
             }
         };
         let found: Vec<Found> = campaigns
-            .iter()
-            .cloned()
+            .into_iter()
             .map(|campaign| Found { entity: self.tested[index], shape: shape(&campaign), campaign, level })
             .collect();
         let innocent = found.iter().any(|found| found.shape != Shape::Step);
@@ -203,12 +204,12 @@ impl<'a> Family<'a> {
     }
 }
 
-/// Whether the campaign began with a rise: the weeks before it, other campaigns left out, lie nearer the
+/// Whether the campaign began with a rise: the weeks before it, earlier rises left out, lie nearer the
 /// baseline than the campaign. A level that fell for good makes everything before the fall look high.
-fn rises(series: &Series, level: Level, campaign: &Campaign, all: &[Campaign]) -> bool {
+fn rises(series: &Series, level: Level, campaign: &Campaign, earlier: &[Range<usize>]) -> bool {
     let start = campaign.span().start;
-    let in_campaign = |day: usize| all.iter().any(|other| other.span().contains(&day));
-    let before = (0..start).rev().filter(|day| series.searched[*day] && !in_campaign(*day)).take(BEFORE_DAYS);
+    let risen = |day: usize| earlier.iter().any(|span| span.contains(&day));
+    let before = (0..start).rev().filter(|day| series.searched[*day] && !risen(*day)).take(BEFORE_DAYS);
     let (mut count, mut expected, mut days) = (0.5, 0.5, 0);
     for day in before {
         count += series.counts[day];

@@ -30,7 +30,8 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
     });
     let mut folds: Vec<Fold> = Vec::new();
     for candidate in candidates {
-        match folds.iter_mut().find(|fold| fold.iter().any(|member| same_leak(member, &candidate, slices))) {
+        // Compared with the largest member alone: chains of neighbours would join half the log.
+        match folds.iter_mut().find(|fold| same_leak(&fold[0], &candidate, slices)) {
             Some(fold) => fold.push(candidate),
             None => folds.push(vec![candidate]),
         }
@@ -56,6 +57,10 @@ fn name_rank(candidate: &Candidate) -> (usize, usize) {
 }
 
 fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
+    // What is explained must not take the unexplained along.
+    if a.cause.is_some() != b.cause.is_some() {
+        return false;
+    }
     let common = a.days.start.max(b.days.start)..a.days.end.min(b.days.end);
     let shorter = a.days.len().min(b.days.len());
     if common.is_empty() || (common.len() as f64) < SHARED * shorter as f64 {
@@ -70,19 +75,22 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
 }
 
 /// An upper bound on the excess events that both candidates count: the smallest excess of any pair of their
-/// parts that the rollup has a view of.
+/// parts that the rollup has a view of; 0 where nothing links them.
 fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Slices<'_>) -> f64 {
     let mut bound = a.excess_events.min(b.excess_events);
+    let mut linked = false;
     for (field, value) in &a.who {
         for (other_field, other_value) in &b.who {
             if field == other_field {
                 if value != other_value {
                     return 0.0;
                 }
+                linked = true;
                 continue;
             }
             let pair = [(*field, value.clone()), (*other_field, other_value.clone())];
             if let Some(inside) = slices.events(&pair, days) {
+                linked = true;
                 let elsewhere = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside) - inside;
                 // The pair's usual part in the interval, by a's own ratio of expected to the other days.
                 let outside: f64 = a.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - a.observed;
@@ -91,5 +99,5 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
             }
         }
     }
-    bound
+    if linked { bound } else { 0.0 }
 }

@@ -14,7 +14,9 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid that holds every cell of `rollup`; `None` where it has no cell.
     pub(crate) fn of(rollup: &Rollup) -> Option<Self> {
-        let tables = || rollup.tables.iter().filter(|table| !table.is_empty());
+        // A week's window starts before its first record: the finer tables alone tell the days.
+        let tables =
+            || rollup.tables.iter().filter(|table| !table.is_empty() && table.view.window <= Window::DAY);
         let first = tables().flat_map(|table| &table.windows).min()?;
         let last = tables().flat_map(|table| &table.windows).max()?;
         // The finest window tells best where the data ends.

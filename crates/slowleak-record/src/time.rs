@@ -106,6 +106,8 @@ impl Window {
     pub const HOUR: Self = Self { micros: Micros::HOUR };
     /// One day.
     pub const DAY: Self = Self { micros: Micros::DAY };
+    /// Seven days; windows of a week start on Thursdays, as 1970-01-01 was one.
+    pub const WEEK: Self = Self { micros: 7 * Micros::DAY };
 
     /// Length in microseconds, always positive.
     pub const fn micros(self) -> i64 {

@@ -165,8 +165,9 @@ impl View {
         format!("{}@{}", self.dimension, self.window)
     }
 
-    /// The views that a run computes unless told otherwise: five dimensions per hour, who used which key
-    /// per day (to tell a migration from a theft), and distinct subjects per day.
+    /// The views that a run computes unless told otherwise: five dimensions per hour; who used which key
+    /// per day and which object per week, to tell migrations and newcomers from theft; and distinct
+    /// subjects per day.
     pub fn defaults() -> Vec<Self> {
         use Field::{Key, Object, Source, User};
         use Metric::{Bytes, Denied, Error, Missing, Rows, Subjects};
@@ -181,6 +182,7 @@ impl View {
             view(&[Key, Source], Window::HOUR, counts),
             view(&[Key, Object], Window::HOUR, counts),
             view(&[Key, User], Window::DAY, &[]),
+            view(&[User, Object], Window::WEEK, &[]),
             view(&[Key], Window::DAY, &[Subjects]),
             view(&[User], Window::DAY, &[Subjects]),
             view(&[Object], Window::DAY, &[Subjects]),
