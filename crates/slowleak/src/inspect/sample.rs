@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Opened, columns::Column, rows};
+use super::{Opened, columns::Column, rows, times::micros};
 
 /// Rows in a sample.
 pub(super) const SAMPLE_ROWS: usize = 8192;
@@ -38,16 +39,23 @@ pub(super) fn records(
     columns: &[Column],
 ) -> Vec<BTreeMap<&'static str, Option<String>>> {
     let Some(sample) = sample else { return Vec::new() };
-    let options = FormatOptions::default();
+    let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
     let mapped = columns.iter().filter_map(|column| {
         let values = sample.column_by_name(&column.name)?;
-        Some((column.field?, ArrayFormatter::try_new(values.as_ref(), &options).ok()?, values))
+        // Named time zones need a database that is not built in; all instants are shown in UTC.
+        let values =
+            micros(values).map_or_else(|| values.clone(), |times| Arc::new(times.with_timezone("+00:00")));
+        Some((column.field?, values))
     });
-    let mapped: Vec<_> = mapped.collect();
+    let mapped: Vec<(&'static str, ArrayRef)> = mapped.collect();
     let record = |row: usize| {
-        let value = |(field, text, values): &(&'static str, ArrayFormatter<'_>, &arrow::array::ArrayRef)| {
+        let value = |(field, values): &(&'static str, ArrayRef)| {
             let shown = || {
-                let text = text.value(row).try_to_string().ok()?;
+                let text = ArrayFormatter::try_new(values.as_ref(), &options)
+                    .ok()?
+                    .value(row)
+                    .try_to_string()
+                    .ok()?;
                 let cut = text.char_indices().nth(SHOWN_CHARS).map(|(at, _)| at);
                 Some(cut.map_or_else(|| text.clone(), |at| format!("{}…", &text[..at])))
             };

@@ -116,20 +116,23 @@ fn columns(out: &mut String, group: &Group, width: usize) {
     }
 }
 
+/// One paragraph a record: a table of twelve columns would be wider than most terminals.
 fn samples(out: &mut String, group: &Group, width: usize) {
-    let mut table = plain(width);
-    let fields: Vec<&str> = group.columns.iter().filter_map(|column| column.field).collect();
-    let fields: Vec<&str> =
-        fields.into_iter().filter(|field| group.samples.iter().any(|row| row.contains_key(field))).collect();
-    table.set_header(&fields);
-    for row in &group.samples {
-        let cell = |field: &&str| match row.get(*field) {
-            Some(Some(value)) => visible(value).into_owned(),
-            _ => "-".to_owned(),
-        };
-        table.add_row(fields.iter().map(cell));
+    for (number, record) in (1..).zip(&group.samples) {
+        let mut row = format!("  {number} ");
+        for column in &group.columns {
+            let Some(field) = column.field else { continue };
+            let Some(value) = record.get(field) else { continue };
+            let value = value.as_deref().map_or_else(|| "-".into(), visible);
+            let pair = format!(" {field}={value}");
+            if row.chars().count() + pair.chars().count() > width && row.len() > 4 {
+                line(out, format_args!("{row}"));
+                row = "    ".to_owned();
+            }
+            row.push_str(&pair);
+        }
+        line(out, format_args!("{row}"));
     }
-    indented(out, &table);
 }
 
 fn plain(width: usize) -> Table {

@@ -86,7 +86,7 @@ fn spans(members: &[Opened<'_>], column: &str) -> Option<Vec<(i64, i64)>> {
 
 /// Timestamps and dates as microseconds. Bare integers and text are left to the scan, which has rules for
 /// their unit.
-fn micros(values: &ArrayRef) -> Option<TimestampMicrosecondArray> {
+pub(super) fn micros(values: &ArrayRef) -> Option<TimestampMicrosecondArray> {
     if !matches!(values.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64) {
         return None;
     }

@@ -11,36 +11,36 @@ use parquet::file::properties::WriterProperties;
 
 /// What a run of the binary left.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// Asserts the exit code, and shows what was said where it is another.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     /// Asserts that standard error holds all of `words`.
     #[track_caller]
-    pub fn says(self, words: &[&str]) -> Self {
+    pub(crate) fn says(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
         }
         self
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).expect("standard output is JSON")
     }
 }
 
 /// The binary, away from the caller's terminal and its wishes.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slowleak"));
     for name in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
         command.env_remove(name);
@@ -51,14 +51,14 @@ pub fn command() -> Command {
 
 /// Runs `slowleak` with `arguments`, split at blanks; `{}` stands for `dir`.
 #[track_caller]
-pub fn slowleak(dir: &Path, arguments: &str) -> Ran {
+pub(crate) fn slowleak(dir: &Path, arguments: &str) -> Ran {
     let root = dir.to_str().expect("temporary folders have plain names");
     let arguments: Vec<String> = arguments.split_whitespace().map(|word| word.replace("{}", root)).collect();
     ran(command().args(&arguments))
 }
 
 #[track_caller]
-pub fn ran(command: &mut Command) -> Ran {
+pub(crate) fn ran(command: &mut Command) -> Ran {
     let output = command.output().expect("the binary starts");
     let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
     let ran = Ran {
@@ -71,27 +71,27 @@ pub fn ran(command: &mut Command) -> Ran {
 }
 
 /// 2025-01-01T00:00:00Z.
-pub const START: i64 = 1_735_689_600_000_000;
-pub const HOUR: i64 = 3_600_000_000;
-pub const DAY: i64 = 24 * HOUR;
+pub(crate) const START: i64 = 1_735_689_600_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// Columns of a file, by name.
-pub type Columns = Vec<(&'static str, ArrayRef)>;
+pub(crate) type Columns = Vec<(&'static str, ArrayRef)>;
 
-pub fn times(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+pub(crate) fn times(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
 }
 
-pub fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+pub(crate) fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(StringArray::from_iter(values))
 }
 
-pub fn integers(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+pub(crate) fn integers(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(Int64Array::from_iter(values))
 }
 
 /// Writes one Parquet file with row groups of 1,000 rows.
-pub fn write(path: &Path, columns: Columns) -> PathBuf {
+pub(crate) fn write(path: &Path, columns: Columns) -> PathBuf {
     fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
     let columns = columns.into_iter().map(|(name, values)| (name, values, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
@@ -104,8 +104,13 @@ pub fn write(path: &Path, columns: Columns) -> PathBuf {
 }
 
 /// A usable file of `rows` records from `start` on, one a minute, over 7 keys and 11 users.
-pub fn plain(path: &Path, start: i64, rows: i64) -> PathBuf {
-    let numbers = || 0..rows;
+pub(crate) fn plain(path: &Path, start: i64, rows: i64) -> PathBuf {
+    part(path, start, 0..rows)
+}
+
+/// The given records of the log that [`plain`] writes.
+pub(crate) fn part(path: &Path, start: i64, records: std::ops::Range<i64>) -> PathBuf {
+    let numbers = || records.clone();
     let text = |modulus: i64, name: &str| {
         let values: Vec<String> = numbers().map(|n| format!("{name}-{}", n * n % modulus)).collect();
         texts(values.iter().map(|value| Some(value.as_str())))
@@ -127,7 +132,7 @@ pub fn plain(path: &Path, start: i64, rows: i64) -> PathBuf {
 }
 
 /// `logs/` of three files and 6,000 records under a new temporary folder.
-pub fn logs() -> tempfile::TempDir {
+pub(crate) fn logs() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     for day in 0..3 {
         plain(&dir.path().join(format!("logs/day-{day}.parquet")), START + day * DAY, 2000);
@@ -136,7 +141,7 @@ pub fn logs() -> tempfile::TempDir {
 }
 
 /// Every file under `folder` with its bytes, by path.
-pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
@@ -156,7 +161,7 @@ pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 /// Asserts that two folders hold the same files with the same bytes.
 #[track_caller]
-pub fn same(a: &Path, b: &Path) {
+pub(crate) fn same(a: &Path, b: &Path) {
     let (a, b) = (contents(a), contents(b));
     let names = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|file| file.0.clone()).collect::<Vec<_>>();
     assert_eq!(names(&a), names(&b));
