@@ -147,7 +147,7 @@ pub(crate) fn judge(rollup: &Rollup, judging: &Judging) -> Result<Detection, Fai
 
 /// Stages the rollup and `coverage.json`.
 pub(crate) fn stage_rollup(staging: &Staging, rollup: &Rollup, coverage: &Coverage) -> Result<(), Failure> {
-    rollup.write(&staging.path().join(ROLLUP)).map_err(|error| Failure::Failed(error.to_string()))?;
+    rollup.write(staging.path().join(ROLLUP)).map_err(|error| Failure::Failed(error.to_string()))?;
     write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))
 }
 

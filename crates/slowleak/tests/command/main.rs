@@ -1,5 +1,7 @@
 //! The program as a user types it: commands, files and exit codes, through the real binary.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails ends its test")]
+
 mod bad_input;
 mod demo;
 mod exit_codes;
