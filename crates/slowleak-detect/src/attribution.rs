@@ -14,10 +14,10 @@ use crate::finding::Share;
 use crate::grid::Grid;
 use crate::slices::Slices;
 
-/// Share of the excess that a cause must carry to explain it.
-const EXPLAINED: f64 = 0.6;
-/// A key or user born up to this many days before the rise can be its cause.
-const BIRTH_DAYS: usize = 7;
+/// Share of the excess that a cause must carry to explain it: most of it.
+const EXPLAINED: f64 = 0.5;
+/// A key or user born up to this many days before the rise can be its cause: newcomers take weeks to settle.
+const BIRTH_DAYS: usize = 28;
 /// Days before and after the rise that are compared for a migration.
 const MIGRATION_DAYS: usize = 28;
 /// A key issued this many days before its first use or less counts as newly issued.

@@ -2,15 +2,20 @@
 //!
 //! The model's own tail is too light on real logs, so the tail is measured on the entities of the same view
 //! and metric: beyond the 60% quantile of their top scores it is taken for exponential, with the heaviest
-//! of three scales (the model's, the body's, the upper tail's). The highest few are left out of the fit,
-//! since they may be what is sought.
+//! of four scales (the model's own, and those of the body, the upper tail and the extreme tail). The highest
+//! few are left out of each stretch, since they may be what is sought; entities with an honest cause take
+//! no part.
 
 /// Fewest entities from which a tail can be read.
 pub(crate) const MIN_FITTED: usize = 16;
 /// Fewest entities that may borrow a tail.
 const MIN_BORROWED: usize = 8;
-/// Share of the highest scores that the fit must bear.
-const CONTAMINATION: f64 = 0.02;
+/// Ends of the stretches whose slopes are compared, as shares of entities above.
+const BODY: (f64, f64) = (0.4, 0.1);
+const UPPER: f64 = 0.02;
+const EXTREME: f64 = 0.002;
+/// Highest scores that no stretch may include, however few entities there are: one leak touches several.
+const LEFT_OUT: usize = 3;
 /// More entities than this share scoring as high are a custom, not an anomaly...
 const COMMON_SHARE: f64 = 0.02;
 /// ...unless they are only a handful.
@@ -33,20 +38,21 @@ impl Tail {
     /// Fits the tail of the given top scores.
     pub(crate) fn fit(mut tops: Vec<f64>) -> Self {
         tops.sort_by(f64::total_cmp);
-        let quantile = |p: f64| tops[((tops.len() - 1) as f64 * p) as usize];
         if tops.len() < MIN_FITTED {
             return Self { tops, start: 0.0, scale: None };
         }
-        let (q60, q90) = (quantile(0.6), quantile(0.9));
-        let body = (q90 - q60) / (0.4f64 / 0.1).ln();
-        let left_out = (CONTAMINATION * tops.len() as f64).ceil();
-        let upper_share = (left_out + 1.0) / tops.len() as f64;
-        let upper = if upper_share < 0.1 {
-            (tops[tops.len() - 1 - left_out as usize] - q90) / (0.1 / upper_share).ln()
-        } else {
-            0.0
+        // The score that a share of entities reaches, and that share as it really is.
+        let reached = |share: f64| {
+            let above = ((share * tops.len() as f64) as usize).max(LEFT_OUT);
+            (tops[tops.len() - 1 - above], (above + 1) as f64 / tops.len() as f64)
         };
-        Self { start: q60, scale: Some(body.max(upper).max(1.0)), tops }
+        let points = [BODY.0, BODY.1, UPPER, EXTREME].map(reached);
+        let slope = |pair: &[(f64, f64)]| {
+            let nats = (pair[0].1 / pair[1].1).ln();
+            if nats > 0.1 { (pair[1].0 - pair[0].0) / nats } else { 0.0 }
+        };
+        let scale = points.windows(2).map(slope).fold(1.0, f64::max);
+        Self { start: points[0].0, scale: Some(scale), tops }
     }
 
     /// Takes another view's scale where there are too few entities of its own, though not very few.
@@ -61,7 +67,7 @@ impl Tail {
     pub(crate) fn calibrated(&self, score: f64) -> Option<f64> {
         let scale = self.scale?;
         Some(if self.start > 0.0 || self.tops.len() >= MIN_FITTED {
-            ((score - self.start) / scale).max(0.0) + -(0.4f64.ln())
+            ((score - self.start) / scale).max(0.0) - BODY.0.ln()
         } else {
             score / scale
         })
@@ -96,9 +102,18 @@ mod tests {
     fn recovers_an_exponential_tail_and_bears_a_leak() {
         let mut tops = exponential(1000, 3.0);
         let clean = Tail::fit(tops.clone()).scale.unwrap();
-        assert!((clean - 3.0).abs() < 0.1, "{clean}");
-        tops[999] = 500.0;
+        assert!((clean - 3.0).abs() < 0.2, "{clean}");
+        tops[997..].fill(500.0);
         assert_eq!(Tail::fit(tops).scale, Some(clean));
+    }
+
+    #[test]
+    fn a_tail_heavier_than_its_body_is_seen() {
+        let mut tops = exponential(1000, 1.0);
+        for (above, top) in tops.iter_mut().rev().take(50).enumerate() {
+            *top += 20.0 * (50.0 / (above + 1) as f64).ln();
+        }
+        assert!(Tail::fit(tops).scale.unwrap() > 10.0);
     }
 
     #[test]

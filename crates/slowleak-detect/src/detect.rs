@@ -1,5 +1,6 @@
 //! The order of detection: rules, series, families, error control, honest causes, folding, ranking.
 
+use rayon::prelude::*;
 use slowleak_record::{Field, Micros, Registry, Window};
 use slowleak_rollup::{Dimension, Metric, Rollup, Sketch, Table};
 
@@ -50,6 +51,10 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
             .filter(|daily| daily.has_subjects())
             .map(|daily| Family::run(daily, Metric::Subjects, &grid, config)),
     );
+    for family in &mut families {
+        explain(family, &slices, registry, &grid);
+        family.calibrate();
+    }
     borrow_tails(&mut families);
 
     let run = Run { rollup, registry, config, grid: &grid, slices: &slices, families: &families };
@@ -68,6 +73,23 @@ fn event_tables(rollup: &Rollup) -> Vec<&Table> {
     tables.sort_by(|a, b| (&a.view.dimension, a.view.window).cmp(&(&b.view.dimension, b.view.window)));
     tables.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
     tables
+}
+
+/// Looks for the honest cause of every rise in the family's event counts.
+fn explain(family: &mut Family<'_>, slices: &Slices<'_>, registry: &Registry, grid: &Grid) {
+    if family.metric != Metric::Events {
+        return;
+    }
+    let table = family.daily.table;
+    family.campaigns.par_iter_mut().filter(|found| found.shape == Shape::Step).for_each(|found| {
+        let excess = Excess {
+            who: &parts(&table.view.dimension, &table.entities[found.entity]),
+            days: found.campaign.span(),
+            observed: found.campaign.observed,
+            expected: found.campaign.expected,
+        };
+        found.cause = excess.cause(slices, registry, grid);
+    });
 }
 
 /// Families with too few entities borrow the heaviest tail of their metric and band.
@@ -130,17 +152,6 @@ impl Run<'_> {
             let events = family.daily.events_in(found.entity, &days);
             excess.min(events)
         };
-        let cause = (family.metric == Metric::Events)
-            .then(|| {
-                let excess = Excess {
-                    who: &who,
-                    days: days.clone(),
-                    observed: campaign.observed,
-                    expected: campaign.expected,
-                };
-                excess.cause(self.slices, self.registry, self.grid)
-            })
-            .flatten();
         Candidate {
             detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
             dimension,
@@ -157,7 +168,7 @@ impl Run<'_> {
             raw_score: campaign.score,
             score,
             expected_false: Some(expected_false),
-            cause,
+            cause: found.cause.clone(),
             timeline: family.timeline(found.entity),
         }
     }
@@ -284,6 +295,27 @@ impl Run<'_> {
         let last =
             windows.iter().rev().find(inside).map_or(end, |w| Micros(w.0 + table.view.window.micros()));
         (first, last.min(self.grid.end()))
+    }
+
+    /// The candidate with its figures counted between its final edges, gaps between episodes included, so that
+    /// anyone can count them again from the records.
+    fn recount(&self, candidate: &Candidate, (start, end): (Micros, Micros), events: &[&Table]) -> Candidate {
+        let mut candidate = candidate.clone();
+        if candidate.metric != Metric::Events {
+            return candidate;
+        }
+        let table = events.iter().find(|table| table.view.dimension == candidate.dimension);
+        let Some(table) = table else { return candidate };
+        let Ok(entity) = table.entities.binary_search(&candidate.entity) else { return candidate };
+        let inside = table.cells(entity).filter(|cell| (start..end).contains(&table.windows[*cell]));
+        candidate.observed = inside.map(|cell| table.count(Metric::Events)[cell] as f64).sum();
+        let expected = candidate.timeline.iter().enumerate().map(|(day, (_, expected))| {
+            let from = self.grid.start(day).0;
+            let overlap = (from + Micros::DAY).min(end.0) - from.max(start.0);
+            expected * overlap.max(0) as f64 / Micros::DAY as f64
+        });
+        candidate.expected = if candidate.detector.is_rule() { 0.0 } else { expected.sum() };
+        candidate
     }
 
     /// Distinct subjects of the leading entity in the interval, from the union of its sketches.

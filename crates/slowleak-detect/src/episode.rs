@@ -80,6 +80,15 @@ impl<'a> Fit<'a> {
         self.level.value * self.series.pattern[day]
     }
 
+    /// What an interval of the band is scored against. A few days are scored against full working days:
+    /// people work on a day off now and then, and that is no leak.
+    fn reference(&self, day: usize, band: Band) -> f64 {
+        match band {
+            Band::Short => self.level.value * self.series.full_day[day],
+            Band::Long => self.baseline(day),
+        }
+    }
+
     /// Factor on the baseline that keeps trivial drift and the level's own error out of the score.
     fn allowance(&self) -> f64 {
         (1.0 + self.tolerance) * (1.0 + self.level.error.min(0.5))
@@ -97,7 +106,7 @@ impl<'a> Fit<'a> {
             .into_iter()
             .map(|ratio| {
                 let score = |day: usize| {
-                    let mean = self.baseline(day) * self.allowance();
+                    let mean = self.reference(day, band) * self.allowance();
                     if !self.series.searched[day] || mean <= 0.0 {
                         return 0.0;
                     }
@@ -167,6 +176,11 @@ impl<'a> Fit<'a> {
         self.lanes[band as usize].iter().filter_map(score).fold(0.0, f64::max)
     }
 
+    /// The campaign judged again, with only `excluded` left out of the days that it is compared with.
+    pub(crate) fn rejudge(&self, campaign: Campaign, excluded: &[Range<usize>]) -> Campaign {
+        self.judge(campaign.episodes, campaign.against_baseline, campaign.anchor, excluded)
+    }
+
     /// Caps `score` by what the episodes support as a whole. `excluded` days do not count as outside.
     fn judge(
         &self,
@@ -177,9 +191,13 @@ impl<'a> Fit<'a> {
     ) -> Campaign {
         let inside = |day: usize| episodes.iter().any(|episode| episode.contains(&day));
         let left_out = |day: usize| excluded.iter().any(|range| range.contains(&day));
+        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
+        let band = Band::of(days);
         let (mut within, mut without) = ([0.0; 3], [0.0; 3]);
+        let mut reference = 0.0;
         for day in (0..self.series.counts.len()).filter(|day| self.series.present[*day]) {
             let sums = if inside(day) {
+                reference += self.reference(day, band);
                 &mut within
             } else if left_out(day) {
                 continue;
@@ -193,12 +211,11 @@ impl<'a> Fit<'a> {
         let sample =
             |[count, expected, days]: [f64; 3]| Sample { count, expected, dispersion: self.noise.over(days) };
         let (within, without) = (sample(within), sample(without));
-        let whole = profile_score(within.count, within.expected * self.allowance(), within.dispersion);
-        let tolerated = Sample { expected: within.expected * (1.0 + self.tolerance), ..within };
+        let whole = profile_score(within.count, reference * self.allowance(), within.dispersion);
+        let tolerated = Sample { expected: reference * (1.0 + self.tolerance), ..within };
         let against_baseline = score.min(whole);
-        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
         Campaign {
-            band: Band::of(days),
+            band,
             observed: within.count,
             expected: within.expected,
             dispersion: within.dispersion,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use slowleak_rollup::Metric;
 
+use crate::attribution::Cause;
 use crate::baseline::{Level, lowest_plateau, mean_level};
 use crate::calibrate::Tail;
 use crate::config::DetectConfig;
@@ -40,6 +41,8 @@ pub(crate) struct Family<'a> {
     pool: Pool,
     /// Per tested entity: intervals kept out of the baseline.
     masks: Vec<Vec<Range<usize>>>,
+    /// Top scores by tested entity and band; `None` where the entity would only blur the tail.
+    tops: Vec<Option<[f64; 2]>>,
     /// One tail a band, in the order of [`Band::ALL`].
     pub(crate) tails: [Tail; 2],
     /// Campaigns found, by tested entity.
@@ -53,6 +56,8 @@ pub(crate) struct Found {
     pub(crate) campaign: Campaign,
     pub(crate) level: Level,
     pub(crate) shape: Shape,
+    /// Why it is honest, where the finer views say so.
+    pub(crate) cause: Option<Cause>,
 }
 
 /// What the series of a campaign looks like from outside the interval.
@@ -95,6 +100,7 @@ impl<'a> Family<'a> {
             tested: Vec::new(),
             pool: none,
             masks: Vec::new(),
+            tops: Vec::new(),
             tails: [Tail::fit(Vec::new()), Tail::fit(Vec::new())],
             campaigns: Vec::new(),
         };
@@ -118,10 +124,30 @@ impl<'a> Family<'a> {
 
         let results: Vec<(Vec<Found>, Option<[f64; 2]>)> =
             family.each(|family, index| family.search(index, &scatter[index]));
-        let tops = |band: usize| results.iter().filter_map(|(_, tops)| tops.map(|tops| tops[band])).collect();
-        family.tails = [Tail::fit(tops(0)), Tail::fit(tops(1))];
-        family.campaigns = results.into_iter().flat_map(|(found, _)| found).collect();
+        let (found, tops): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+        family.campaigns = found.into_iter().flatten().collect();
+        family.tops = tops;
         family
+    }
+
+    /// Fits the tails, now that shapes and honest causes are known: an entity with an innocent campaign
+    /// counts by its other campaigns, and not at all where it has none.
+    pub(crate) fn calibrate(&mut self) {
+        for of_entity in self.campaigns.chunk_by(|a, b| a.entity == b.entity) {
+            let innocent = |found: &Found| found.shape != Shape::Step || found.cause.is_some();
+            let Ok(index) = self.tested.binary_search(&of_entity[0].entity) else { continue };
+            if self.tops[index].is_some() && of_entity.iter().any(innocent) {
+                let others = of_entity.iter().filter(|found| !innocent(found));
+                self.tops[index] = others.fold(None, |tops, found| {
+                    let mut tops = tops.unwrap_or([0.0; 2]);
+                    let top = &mut tops[found.campaign.band as usize];
+                    *top = top.max(found.campaign.score);
+                    Some(tops)
+                });
+            }
+        }
+        let tops = |band: Band| self.tops.iter().flatten().map(|tops| tops[band as usize]).collect();
+        self.tails = Band::ALL.map(|band| Tail::fit(tops(band)));
     }
 
     fn each<T: Send>(&self, of: impl Fn(&Self, usize) -> T + Sync) -> Vec<T> {
@@ -164,7 +190,7 @@ impl<'a> Family<'a> {
     }
 
     /// Round two: level from the days outside the mask; campaigns, and top scores for calibration (`None`
-    /// where the entity is too rare or of an innocent shape, and would only blur the tail).
+    /// where the entity is too rare to tell of a tail).
     fn search(&self, index: usize, own: &Scatter) -> (Vec<Found>, Option<[f64; 2]>) {
         let series = self.series(index);
         let noise = self.pool.noise(own);
@@ -182,14 +208,22 @@ impl<'a> Family<'a> {
                 Shape::Step
             }
         };
+        let shapes: Vec<Shape> = campaigns.iter().map(&mut shape).collect();
+        // What fell or grew is part of the habit that a rise is compared with.
         let found: Vec<Found> = campaigns
             .into_iter()
-            .map(|campaign| Found { entity: self.tested[index], shape: shape(&campaign), campaign, level })
+            .zip(shapes)
+            .map(|(campaign, shape)| Found {
+                entity: self.tested[index],
+                campaign: if shape == Shape::Step { fit.rejudge(campaign, &steps) } else { campaign },
+                level,
+                shape,
+                cause: None,
+            })
             .collect();
-        let innocent = found.iter().any(|found| found.shape != Shape::Step);
         let expected = level.value * series.pattern.iter().sum::<f64>();
-        let calibrates = !innocent && expected >= MIN_CALIBRATION_COUNTS;
-        let tops = calibrates.then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
+        let tops = (expected >= MIN_CALIBRATION_COUNTS)
+            .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
         (found, tops)
     }
 

@@ -15,13 +15,19 @@ const PRIOR_DAYS: f64 = 20.0;
 const CAP_QUANTILE: f64 = 0.75;
 /// Largest share of daily residuals that is set aside as the series' own outliers.
 const TRIM: f64 = 0.05;
+/// Share of peers, by weight, left out at either end when their dispersions are averaged.
+const POOL_TRIM: f64 = 0.1;
+/// Expected counts weigh a peer's dispersion up to this many: beyond, the scatter is the peer's own and no
+/// longer counting's.
+const MAX_WEIGHT: f64 = 20.0;
 /// Dispersion of a view in which nothing can be measured.
 const FALLBACK: [f64; 3] = [0.1, 0.05, 0.03];
 /// Fewest peers whose dispersion can be pooled.
 const MIN_PEERS: usize = 8;
 
 /// Relative variances (squared coefficients of variation) of the rate over [`STRETCHES`], counting noise
-/// taken off, with the expected count each was measured on.
+/// taken off (negative where counts scatter less than chance), with the expected count each was measured
+/// on.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Scatter {
     pub(crate) dispersion: [f64; 3],
@@ -52,12 +58,20 @@ impl Scatter {
             // One degree of freedom went into the level.
             let blocks_used = blocks.len() as f64;
             if blocks_used >= 3.0 && squares > 0.0 {
-                scatter.dispersion[index] = (excess / squares * blocks_used / (blocks_used - 1.0)).max(0.0);
+                scatter.dispersion[index] = excess / squares * blocks_used / (blocks_used - 1.0);
                 scatter.weight[index] = squares.sqrt() / blocks_used.sqrt();
             }
         }
         scatter
     }
+}
+
+/// Weighted mean of the values between the outer [`POOL_TRIM`] of the weight; `items` must not be empty.
+fn trimmed_mean(items: &mut [(f64, f64)]) -> f64 {
+    let (low, high) = (weighted_quantile(items, POOL_TRIM), weighted_quantile(items, 1.0 - POOL_TRIM));
+    let kept = || items.iter().filter(|(value, _)| (low..=high).contains(value));
+    let weight: f64 = kept().map(|(_, weight)| weight).sum();
+    kept().map(|(value, weight)| value * weight).sum::<f64>() / weight
 }
 
 /// Drops the largest standardised upward residuals, [`TRIM`] of all.
@@ -79,12 +93,14 @@ impl Pool {
     pub(crate) fn of(scatters: &[Scatter]) -> Self {
         let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY };
         for index in 0..STRETCHES.len() {
-            // Expected counts weigh up to a point: beyond it the scatter is the entity's own, not counting's.
             let measured = scatters.iter().filter(|own| own.weight[index] > 0.0);
-            let mut own: Vec<(f64, f64)> =
-                measured.map(|own| (own.dispersion[index], own.weight[index].min(20.0))).collect();
+            // A mean of unclipped estimates: small counts scatter both ways around the truth, so that a median
+            // of clipped ones would call every view of small counts free of noise.
+            let mut own: Vec<(f64, f64)> = measured
+                .map(|own| (own.dispersion[index], own.weight[index].min(MAX_WEIGHT).powi(2)))
+                .collect();
             if own.len() >= MIN_PEERS {
-                pool.typical[index] = weighted_quantile(&mut own, 0.5);
+                pool.typical[index] = trimmed_mean(&mut own);
                 if index == 0 {
                     pool.cap = weighted_quantile(&mut own, CAP_QUANTILE);
                 }

@@ -21,6 +21,8 @@ const DAY_VARIANCE: f64 = 0.05;
 pub(crate) struct Series {
     pub(crate) counts: Vec<f64>,
     pub(crate) pattern: Vec<f64>,
+    /// The pattern if every day were a full working day: what a day off that is worked after all may reach.
+    pub(crate) full_day: Vec<f64>,
     /// Days that carry information about the entity.
     pub(crate) present: Vec<bool>,
     /// Days in which an interval may lie: presence less the first weeks of an entity born in the log.
@@ -53,14 +55,16 @@ impl Series {
             let mut counts = vec![0.0; grid.days()];
             daily.fill_subjects(entity, &mut counts);
             let power = growth_power(&counts, &events, &counted);
-            let pattern = events.iter().map(|n| if *n > 0.0 { n.powf(power) } else { 0.0 }).collect();
-            return Self { counts, pattern, present, searched };
+            let pattern: Vec<f64> =
+                events.iter().map(|n| if *n > 0.0 { n.powf(power) } else { 0.0 }).collect();
+            return Self { counts, full_day: pattern.clone(), pattern, present, searched };
         }
         let week = weekday_profile(&events, &counted, grid, &peers.week);
         let loading = loading(&events, &counted, &week, peers, grid);
-        let pattern =
-            (0..grid.days()).map(|day| week[grid.weekday(day)] * peers.factor[day].powf(loading)).collect();
-        Self { counts: events, pattern, present, searched }
+        let common: Vec<f64> = peers.factor.iter().map(|factor| factor.powf(loading)).collect();
+        let pattern = (0..grid.days()).map(|day| week[grid.weekday(day)] * common[day]).collect();
+        let full_day = (0..grid.days()).map(|day| week[grid.weekday(day)].max(1.0) * common[day]).collect();
+        Self { counts: events, pattern, full_day, present, searched }
     }
 
     /// Present days.

@@ -223,3 +223,108 @@ fn degenerate_rollups_give_nothing_and_do_not_fail() {
     assert!(run(&keys(vec![vec![1e15; 200], vec![1.0; 200]])).is_empty());
     assert!(run(&keys((0..50).map(|_| vec![3.0; 2]).collect())).is_empty());
 }
+
+/// A world of keys with two users each, as views by key, by user and by both. `change` edits the daily
+/// counts of the pairs, given as (key, user, counts).
+fn company(seed: u64, change: impl Fn(&mut Vec<(String, String, Daily)>, &mut Pcg64Mcg)) -> Rollup {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let series = World { entities: 120, noise: 0.1, memory: 0.4 }.simulate(seed);
+    let mut pairs: Vec<(String, String, Daily)> =
+        series.into_iter().enumerate().map(|(i, counts)| (name(i / 2), format!("u{i:03}"), counts)).collect();
+    change(&mut pairs, &mut rng);
+    let by = |of: &dyn Fn(&(String, String, Daily)) -> String| {
+        let mut sums = std::collections::BTreeMap::<String, Daily>::new();
+        for pair in &pairs {
+            let sum = sums.entry(of(pair)).or_insert_with(|| vec![0.0; DAYS]);
+            sum.iter_mut().zip(&pair.2).for_each(|(sum, count)| *sum += count);
+        }
+        sums.into_iter().collect::<Vec<_>>()
+    };
+    Rollup {
+        tables: vec![
+            rollup("key@1d:events", &by(&|pair| pair.0.clone())),
+            rollup("user@1d:events", &by(&|pair| pair.1.clone())),
+            rollup("key+user@1d:events", &by(&|pair| format!("{} + {}", pair.0, pair.1))),
+        ],
+    }
+}
+
+fn busy(rng: &mut Pcg64Mcg, days: std::ops::Range<usize>, rate: f64) -> Daily {
+    (0..DAYS).map(|day| if days.contains(&day) { poisson(rng, rate) } else { 0.0 }).collect()
+}
+
+#[test]
+fn a_key_and_its_user_that_rise_together_are_one_finding() {
+    let found = run(&company(21, |pairs, rng| {
+        pairs[10].2 =
+            (0..DAYS).map(|day| poisson(rng, if (60..150).contains(&day) { 200.0 } else { 40.0 })).collect();
+        pairs[11].2 = busy(rng, 0..DAYS, 5.0);
+    }));
+    let reported: Vec<_> = found.iter().filter(|finding| finding.severity >= Severity::Medium).collect();
+    assert_eq!(reported.len(), 1, "{found:?}");
+    assert_eq!(reported[0].key.as_deref(), Some(name(5).as_str()));
+    assert_eq!(reported[0].evidence.len(), 2, "the key and the user");
+}
+
+#[test]
+fn a_new_colleague_explains_the_rise_of_a_key() {
+    let found = run(&company(22, |pairs, rng| {
+        pairs[10].2 = busy(rng, 0..DAYS, 40.0);
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+        pairs.push((name(5), "newcomer".to_owned(), busy(rng, 90..DAYS, 150.0)));
+    }));
+    let about: Vec<_> = found.iter().filter(|finding| finding.entity.contains(&name(5))).collect();
+    assert!(!about.is_empty() && about.iter().all(|finding| finding.severity == Severity::Info), "{about:?}");
+    assert!(about[0].summary.contains("new user newcomer"), "{}", about[0].summary);
+}
+
+#[test]
+fn a_new_colleague_who_had_already_left_explains_nothing() {
+    let world = company(22, |pairs, rng| {
+        pairs[10].2 = busy(rng, 0..DAYS, 40.0);
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+        pairs.push((name(5), "newcomer".to_owned(), busy(rng, 90..DAYS, 150.0)));
+    });
+    let mut registry = Registry::default();
+    registry.people.insert("newcomer".to_owned(), PersonEntry { group: None, left_at: Some(day(30)) });
+    let found = detect(&world, &registry, &DetectConfig::default()).findings;
+    assert!(found[0].severity >= Severity::Medium && found[0].entity.contains(&name(5)), "{found:?}");
+}
+
+#[test]
+fn people_who_move_to_another_key_explain_its_rise() {
+    let found = run(&company(23, |pairs, rng| {
+        // Both users of key 6 go to key 5 on day 90.
+        for (from, onto) in [(12, 10), (13, 11)] {
+            pairs[onto].2 = busy(rng, 0..DAYS, 20.0);
+            pairs[from].2 = busy(rng, 0..90, 120.0);
+            let user = pairs[from].1.clone();
+            pairs.push((name(5), user, busy(rng, 90..DAYS, 120.0)));
+        }
+    }));
+    let about: Vec<_> = found.iter().filter(|finding| finding.entity == name(5)).collect();
+    assert!(!about.is_empty() && about.iter().all(|finding| finding.severity == Severity::Info), "{about:?}");
+    assert!(about[0].summary.contains(&format!("moved here from key {}", name(6))), "{}", about[0].summary);
+    assert!(found.iter().all(|finding| finding.severity == Severity::Info), "{found:?}");
+}
+
+#[test]
+fn a_level_that_fell_for_good_is_no_leak_before_the_fall() {
+    for seed in 0..5 {
+        let mut rng = Pcg64Mcg::seed_from_u64(seed);
+        let mut series = World { entities: 150, noise: 0.1, memory: 0.5 }.simulate(90 + seed);
+        series[9] = (0..DAYS).map(|day| poisson(&mut rng, if day < 70 { 300.0 } else { 60.0 })).collect();
+        let found = run(&keys(series));
+        assert!(found.iter().all(|finding| finding.entity != name(9)), "seed {seed}: {found:?}");
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let world = company(24, |pairs, rng| pairs[10].2 = busy(rng, 60..150, 90.0));
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| detect(&world, &Registry::default(), &DetectConfig::default()))
+    };
+    assert_eq!(on(1), on(3));
+}
