@@ -10,6 +10,9 @@ use crate::series::Series;
 
 /// Longest interval, in days, that a day's own dispersion is enough to judge.
 pub(crate) const SHORT_DAYS: usize = 6;
+/// Days whose rise is at least this share of another stretch's (of the logarithm) belong with it rather
+/// than with the baseline.
+pub(crate) const RISE_SHARE: f64 = 0.5;
 /// What an interval pays to be chosen, nats.
 const COST_NATS: f64 = 10.0;
 /// Days further apart than this, and than half the shorter episode, are two campaigns.
@@ -150,6 +153,12 @@ impl<'a> Fit<'a> {
             let days = interval.windows.clone();
             let anchor = anchor(lanes[interval.lane].scores, &days);
             match joined.last_mut() {
+                Some((episodes, score, _)) if self.bridged(episodes, &days) => {
+                    if let Some(last) = episodes.last_mut() {
+                        last.end = days.end;
+                    }
+                    *score += interval.score;
+                }
                 Some((episodes, score, _)) if close(episodes, &days) => {
                     episodes.push(days);
                     *score += interval.score;
@@ -163,6 +172,23 @@ impl<'a> Fit<'a> {
             .map(|(episodes, score, anchor)| self.judge(episodes, score, anchor, &all))
             .filter(|campaign| campaign.score > 0.0)
             .collect()
+    }
+
+    /// Whether the days between two episodes are themselves nearer to the episodes than to the baseline: then
+    /// the search cut one long rise into short ones, which a day's own dispersion makes look stronger.
+    fn bridged(&self, campaign: &[Range<usize>], next: &Range<usize>) -> bool {
+        let Some(last) = campaign.last() else { return false };
+        let rise = |days: &mut dyn Iterator<Item = usize>| {
+            let (mut count, mut expected) = (0.5, 0.5);
+            for day in days.filter(|day| self.series.searched[*day]) {
+                count += self.series.counts[day];
+                expected += self.baseline(day);
+            }
+            (count / expected).ln()
+        };
+        let between = rise(&mut (last.end..next.start));
+        let around = rise(&mut last.clone().chain(next.clone()));
+        last.end == next.start || between >= RISE_SHARE * around
     }
 
     /// The largest capped score of any single interval in the band: what calibration compares.

@@ -10,7 +10,7 @@ use crate::baseline::{Level, lowest_plateau, mean_level};
 use crate::calibrate::Tail;
 use crate::config::DetectConfig;
 use crate::daily::Daily;
-use crate::episode::{Band, Campaign, Fit, is_ramp};
+use crate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
 use crate::grid::Grid;
 use crate::noise::{Noise, Pool, Scatter};
 use crate::peers::Peers;
@@ -26,8 +26,6 @@ const MIN_CALIBRATION_COUNTS: f64 = 5.0;
 const BEFORE_DAYS: usize = 28;
 /// With fewer of them there is no "before" to compare with.
 const MIN_BEFORE_DAYS: usize = 7;
-/// A rise must leave the days before it below this share (of the logarithm) of the way up.
-const RISE_SHARE: f64 = 0.5;
 
 /// One view and metric of a run.
 pub(crate) struct Family<'a> {
