@@ -213,9 +213,14 @@ impl Run<'_> {
     }
 
     fn finding(&self, members: &[Candidate], events: &[&Table]) -> Finding {
-        let lead = &members[0];
         let bounds: Vec<(Micros, Micros)> =
             members.iter().map(|member| self.bounds(member, events)).collect();
+        let members: Vec<Candidate> = members
+            .iter()
+            .zip(&bounds)
+            .map(|(member, bounds)| self.recount(member, *bounds, events))
+            .collect();
+        let lead = &members[0];
         let (start, end) = bounds[0];
         let open = lead.days.end == self.grid.days();
         let subjects = self.subjects(lead, start, end);

@@ -54,6 +54,11 @@ pub(crate) struct Campaign {
 }
 
 impl Campaign {
+    /// Logarithm of observed over expected.
+    pub(crate) fn rise(&self) -> f64 {
+        (self.observed / self.expected.max(0.5)).ln()
+    }
+
     /// From the first episode's start to the last one's end.
     pub(crate) fn span(&self) -> Range<usize> {
         let start = self.episodes.first().map_or(0, |episode| episode.start);

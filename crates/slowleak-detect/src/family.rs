@@ -65,7 +65,7 @@ pub(crate) enum Shape {
     Step,
     /// Growth as steady as a straight line.
     Ramp,
-    /// High since the first days seen, lower later: there is no "before" to compare with.
+    /// High from the first days seen and lower later, or back at such a level: there is no lower "before".
     Fall,
 }
 
@@ -196,10 +196,15 @@ impl<'a> Family<'a> {
         let fit = Fit::new(&series, level, noise, self.config.tolerance);
         let campaigns = fit.campaigns();
         let mut steps: Vec<Range<usize>> = Vec::new();
+        let mut fallen_from = 0.0;
         let mut shape = |campaign: &Campaign| {
             if campaign.band == Band::Long && is_ramp(&series, &campaign.span(), noise.over(7.0)) {
                 Shape::Ramp
-            } else if !rises(&series, level, campaign, &steps) {
+            } else if RISE_SHARE * campaign.rise() < fallen_from || !rises(&series, level, campaign, &steps) {
+                // A level that the entity had before, for a week or more, is its own: it came back to it.
+                if campaign.band == Band::Long {
+                    fallen_from = f64::max(fallen_from, campaign.rise());
+                }
                 Shape::Fall
             } else {
                 steps.push(campaign.span());
@@ -248,8 +253,7 @@ fn rises(series: &Series, level: Level, campaign: &Campaign, earlier: &[Range<us
         expected += level.value * series.pattern[day];
         days += 1;
     }
-    let rise = (campaign.observed / campaign.expected.max(0.5)).ln();
-    days >= MIN_BEFORE_DAYS && (count / expected).ln() < RISE_SHARE * rise
+    days >= MIN_BEFORE_DAYS && (count / expected).ln() < RISE_SHARE * campaign.rise()
 }
 
 /// Days present and not masked.

@@ -92,7 +92,7 @@ impl Pool {
     /// Pools over peers that were counted often enough for their scatter to mean anything.
     pub(crate) fn of(scatters: &[Scatter]) -> Self {
         let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY };
-        for index in 0..STRETCHES.len() {
+        for (index, fallback) in FALLBACK.into_iter().enumerate() {
             let measured = scatters.iter().filter(|own| own.weight[index] > 0.0);
             // A mean of unclipped estimates: small counts scatter both ways around the truth, so that a median
             // of clipped ones would call every view of small counts free of noise.
@@ -105,7 +105,7 @@ impl Pool {
                     pool.cap = weighted_quantile(&mut own, CAP_QUANTILE);
                 }
             } else if !own.is_empty() {
-                pool.typical[index] = weighted_quantile(&mut own, 0.75).max(FALLBACK[index]);
+                pool.typical[index] = weighted_quantile(&mut own, 0.75).max(fallback);
             }
         }
         // A longer stretch can not scatter more than a shorter one; a floor keeps a calm log from claiming
