@@ -1,16 +1,19 @@
-//! From counted cells to finished tables, and from tables back to cells. In: cells of several partial
-//! counts, each with its own entity ids, and the names behind the ids. Out: one table, sorted by entity
-//! bytes and window. Partial counts merge exactly, in whatever order they come.
+//! From counted cells to finished tables. In: cells of several partial counts and the names behind their
+//! entity ids. Out: one table, sorted by entity bytes and window. Partial counts merge exactly, in whatever
+//! order they come.
 
 use rayon::prelude::*;
 use slowleak_record::Micros;
 
-use crate::cells::{Cells, NONE, Shape};
-use crate::{Metric, Table, View};
+use crate::block::{Block, NONE, Shape, add_rows};
+use crate::cells::Cells;
+use crate::{Metric, Sketch, Table, View};
 
-/// The table of `cells`, which are consolidated and whose entity ids are positions in `entities`, ascending.
-pub(crate) fn table(view: View, entities: Vec<String>, cells: Cells) -> Table {
-    let shape = Shape::of(&view);
+/// The table of `cells`, which are consolidated; their entity ids are positions in `entities`, ascending.
+/// Where `counted_sources` holds, each cell's last number is that of its distinct sources.
+pub(crate) fn table(view: View, entities: Vec<String>, cells: Cells, counted_sources: bool) -> Table {
+    let mut sums = Shape::of(&view).sums;
+    sums.extend(counted_sources.then_some(Metric::Sources));
     let mut offsets = vec![0_usize; entities.len() + 1];
     for entity in &cells.entities {
         offsets[*entity as usize + 1] += 1;
@@ -18,19 +21,21 @@ pub(crate) fn table(view: View, entities: Vec<String>, cells: Cells) -> Table {
     for at in 1..offsets.len() {
         offsets[at] += offsets[at - 1];
     }
-    let mut counts: [Vec<i64>; 7] = Default::default();
-    for (position, metric) in shape.sums.iter().enumerate() {
-        counts[*metric as usize] = cells.sums.iter().skip(position).step_by(cells.width).copied().collect();
-    }
-    if shape.sources {
-        let mut distinct = vec![0_i64; cells.len()];
-        for (cell, _) in &cells.sources {
-            distinct[*cell as usize] += 1;
-        }
-        counts[Metric::Sources as usize] = distinct;
+    let mut counts = columns(&sums, &cells.sums);
+    if !view.metrics().contains(&Metric::Sources) {
+        counts[Metric::Sources as usize].clear();
     }
     let windows = cells.windows.into_iter().map(Micros).collect();
     Table { view, entities, offsets, windows, counts, subjects: cells.sketches }
+}
+
+/// Rows of numbers to columns by metric.
+fn columns(metrics: &[Metric], sums: &[i64]) -> [Vec<i64>; 7] {
+    let mut counts: [Vec<i64>; 7] = Default::default();
+    for (position, metric) in metrics.iter().enumerate() {
+        counts[*metric as usize] = sums.chunks_exact(metrics.len()).map(|row| row[position]).collect();
+    }
+    counts
 }
 
 /// Names sorted by bytes, and the rank of each id among them ([`NONE`] for ids without a name).
@@ -51,42 +56,105 @@ pub(crate) fn ranked<'a>(
     (out, ranks)
 }
 
-/// The cells of a table, with the metrics of `shape` (all of which the table has); entity ids are the
-/// table's positions.
-pub(crate) fn cells(table: Table, shape: &Shape) -> Cells {
-    let mut cells = Cells::new(shape.sums.len());
-    for entity in 0..table.entities.len() {
-        cells.entities.extend(table.cells(entity).map(|_| entity as u32));
+/// The table of all `blocks`, of which every part's entity ids are renamed to positions in `entities` by its
+/// map; every entity has a cell.
+///
+/// Blocks are taken in order of time and their cells dealt out to the entities: each entity's cells then
+/// arrive in order, and those of the same window one after the other, without a sort of the cells.
+pub(crate) fn table_of_blocks(view: &View, entities: Vec<String>, parts: Vec<(Vec<Block>, &[u32])>) -> Table {
+    let shape = Shape::of(view);
+    let width = shape.width();
+    let mut blocks: Vec<(Block, &[u32])> = parts
+        .into_iter()
+        .flat_map(|(blocks, map)| blocks.into_iter().map(move |block| (block, map)))
+        .collect();
+    blocks.sort_by_key(|(block, _)| block.window);
+
+    let mut starts = vec![0_usize; entities.len() + 1];
+    for (block, map) in &blocks {
+        for entity in &block.entities {
+            starts[map[*entity as usize] as usize + 1] += 1;
+        }
     }
-    let columns: Vec<&[i64]> = shape.sums.iter().map(|metric| table.count(*metric)).collect();
-    cells.sums.reserve(table.len() * columns.len());
-    for cell in 0..table.len() {
-        cells.sums.extend(columns.iter().map(|column| column.get(cell).copied().unwrap_or(0)));
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
     }
-    cells.windows = table.windows.iter().map(|window| window.0).collect();
-    if shape.subjects {
-        cells.sketches = table.subjects;
+    let room = starts.last().copied().unwrap_or(0);
+    let mut ends = starts.clone();
+    let mut windows = vec![Micros(0); room];
+    let mut sums = vec![0_i64; room * width];
+    let mut sketches = vec![Sketch::default(); if shape.subjects { room } else { 0 }];
+    let mut sources: Vec<(usize, u32)> = Vec::new();
+    for (block, map) in blocks {
+        let mut dealt = vec![0; if block.sources.is_empty() { 0 } else { block.len() }];
+        let mut theirs = block.sketches.into_iter();
+        for (cell, (entity, row)) in block.entities.iter().zip(block.sums.chunks_exact(width)).enumerate() {
+            let rank = map[*entity as usize] as usize;
+            let end = ends[rank];
+            let sketch = theirs.next();
+            let at = if end > starts[rank] && windows[end - 1].0 == block.window {
+                add_rows(&mut sums[(end - 1) * width..end * width], row);
+                if let (Some(mine), Some(theirs)) = (sketches.get_mut(end - 1), sketch) {
+                    mine.merge(&theirs);
+                }
+                end - 1
+            } else {
+                windows[end] = Micros(block.window);
+                sums[end * width..(end + 1) * width].copy_from_slice(row);
+                if let Some(sketch) = sketch {
+                    sketches[end] = sketch;
+                }
+                ends[rank] += 1;
+                end
+            };
+            if let Some(dealt) = dealt.get_mut(cell) {
+                *dealt = at;
+            }
+        }
+        sources.extend(block.sources.iter().map(|(cell, source)| (dealt[*cell as usize], *source)));
     }
-    cells
+
+    let mut counts = columns(&shape.sums, &sums);
+    drop(sums);
+    if shape.sources {
+        sources.sort_unstable();
+        sources.dedup();
+        let mut distinct = vec![0; room];
+        sources.iter().for_each(|(cell, _)| distinct[*cell] += 1);
+        counts[Metric::Sources as usize] = distinct;
+    }
+    let mut table =
+        Table { view: view.clone(), entities, offsets: starts, windows, counts, subjects: sketches };
+    close_gaps(&mut table, &ends);
+    table
 }
 
-/// Like [`table`], for cells whose last number is that of their distinct sources.
-pub(crate) fn table_with_counted_sources(
-    view: View,
-    entities: Vec<String>,
-    mut cells: Cells,
-    counted: bool,
-) -> Table {
-    let mut sources = Vec::new();
-    if counted {
-        let width = cells.width;
-        sources = cells.sums.iter().skip(width - 1).step_by(width).copied().collect();
-        let kept = cells.sums.chunks_exact(width).flat_map(|row| &row[..width - 1]);
-        cells.sums = kept.copied().collect();
-        cells.width = width - 1;
+/// Removes the room that merged cells left between an entity's end and the next one's start.
+fn close_gaps(table: &mut Table, ends: &[usize]) {
+    let starts = std::mem::take(&mut table.offsets);
+    let kept = |cell: usize, entity: &mut usize| {
+        while cell >= starts[*entity + 1] {
+            *entity += 1;
+        }
+        cell < ends[*entity]
+    };
+    fn retain<T>(column: &mut Vec<T>, kept: impl Fn(usize, &mut usize) -> bool) {
+        let (mut cell, mut entity) = (0, 0);
+        column.retain(|_| {
+            cell += 1;
+            kept(cell - 1, &mut entity)
+        });
     }
-    let keep = view.metrics().contains(&Metric::Sources);
-    let mut table = table(view, entities, cells);
-    table.counts[Metric::Sources as usize] = if keep { sources } else { Vec::new() };
-    table
+    let used: usize = ends.iter().zip(&starts).map(|(end, start)| end - start).sum();
+    if used < table.windows.len() {
+        retain(&mut table.windows, kept);
+        table.counts.iter_mut().for_each(|column| retain(column, kept));
+        retain(&mut table.subjects, kept);
+    }
+    let mut at = 0;
+    table.offsets = vec![0];
+    for (start, end) in starts.iter().zip(ends).take(table.entities.len()) {
+        at += end - start;
+        table.offsets.push(at);
+    }
 }

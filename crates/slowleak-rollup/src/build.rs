@@ -18,8 +18,9 @@ use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, InputResult, Micros, Window};
 use slowleak_scan::{Chunk, Coverage, Names, Plan, Request, RowReason, UnitReader, UnitTally, ValueReason};
 
-use crate::assemble::{ranked, table};
-use crate::cells::{Cells, Columns, Counter, NONE, Shape};
+use crate::assemble::{ranked, table_of_blocks};
+use crate::block::{Block, NONE};
+use crate::counter::{Columns, Counter};
 use crate::{Dimension, Metric, Rollup, RollupError, Table, View};
 
 /// Counts the records of `plan` into the cells of `views`.
@@ -394,51 +395,49 @@ fn coverage(plan: &Plan, workers: &[Worker]) -> Coverage {
 }
 
 fn assemble(views: &[View], workers: Vec<Worker>, names: &[Names]) -> Result<Rollup, RollupError> {
-    let mut by_view: Vec<Vec<Cells>> = views.iter().map(|_| Vec::new()).collect();
+    let mut by_view: Vec<Vec<Vec<Block>>> = views.iter().map(|_| Vec::new()).collect();
     let mut dimensions: Vec<Vec<DimensionIds>> = Vec::new();
     let mut dimension_of = Vec::new();
     for worker in workers {
         dimension_of = worker.counters.iter().map(|(dimension, _, _)| *dimension).collect();
-        for ((view, cells), (_, _, counter)) in views.iter().zip(&mut by_view).zip(worker.counters) {
+        for ((view, blocks), (_, _, counter)) in views.iter().zip(&mut by_view).zip(worker.counters) {
             let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
-            cells.push(counter.finish().ok_or_else(too_many)?);
+            blocks.push(counter.finish().ok_or_else(too_many)?);
         }
         dimensions.push(worker.dimensions);
     }
-    let tables = views.par_iter().zip(by_view).zip(&dimension_of).map(|((view, cells), dimension)| {
+    let tables = views.par_iter().zip(by_view).zip(&dimension_of).map(|((view, blocks), dimension)| {
         let parts = dimensions.iter().map(|worker| worker[*dimension].parts.as_slice()).collect();
-        one_table(view, cells, parts, names)
+        one_table(view, blocks, parts, names)
     });
     Ok(Rollup { tables: tables.collect::<Result<_, _>>()? })
 }
 
-/// Adds up the workers' cells of one view; `parts` are the workers' compounds.
+/// Adds up the workers' blocks of one view; `parts` are the workers' compounds.
 fn one_table(
     view: &View,
-    cells: Vec<Cells>,
+    blocks: Vec<Vec<Block>>,
     parts: Vec<&[Parts]>,
     names: &[Names],
 ) -> Result<Table, RollupError> {
-    let total: usize = cells.iter().map(Cells::len).sum();
+    let total: usize = blocks.iter().flatten().map(Block::len).sum();
     if u32::try_from(total).is_err() {
         return Err(RollupError::TooMany { view: view.to_string(), what: "cells" });
     }
-    let mut all = Cells::new(Shape::of(view).sums.len());
-    let entities = match view.dimension.parts() {
+    match view.dimension.parts() {
         [field] => {
             let names = &names[field.index()];
             let mut used = vec![false; names.len()];
-            for entity in cells.iter().flat_map(|cells| &cells.entities) {
-                used[*entity as usize] = true;
-            }
+            let entities = blocks.iter().flatten().flat_map(|block| &block.entities);
+            entities.for_each(|entity| used[*entity as usize] = true);
             let used = (0..names.len() as u32).filter(|id| used[*id as usize]);
             let (entities, ranks) = ranked(used.map(|id| (id, names.name(id))), names.len());
-            for cells in cells {
-                all.append(cells, |entity| ranks[entity as usize], |source| source);
-            }
-            entities
+            let parts = blocks.into_iter().map(|blocks| (blocks, ranks.as_slice())).collect();
+            Ok(table_of_blocks(view, entities, parts))
         }
         fields => {
+            // A compound exists because a record has it, so every one has a cell in some view of it, and in
+            // this one too: views of a dimension count the same records.
             let mut ids: AHashMap<Parts, u32> = AHashMap::new();
             let mut joined: Vec<String> = Vec::new();
             let mut maps: Vec<Vec<u32>> = Vec::new();
@@ -452,18 +451,13 @@ fn one_table(
                 };
                 maps.push(parts.iter().map(id).collect());
             }
-            let mut used = vec![false; joined.len()];
-            for (cells, map) in cells.iter().zip(&maps) {
-                cells.entities.iter().for_each(|entity| used[map[*entity as usize] as usize] = true);
-            }
-            let used = joined.iter().enumerate().filter(|(id, _)| used[*id]);
-            let (entities, ranks) = ranked(used.map(|(id, name)| (id as u32, name.as_str())), joined.len());
-            for (cells, map) in cells.into_iter().zip(maps) {
-                all.append(cells, |entity| ranks[map[entity as usize] as usize], |source| source);
-            }
-            entities
+            drop(ids);
+            let all = joined.iter().enumerate().map(|(id, name)| (id as u32, name.as_str()));
+            let (entities, ranks) = ranked(all, joined.len());
+            drop(joined);
+            maps.iter_mut().flatten().for_each(|id| *id = ranks[*id as usize]);
+            let parts = blocks.into_iter().zip(&maps).map(|(blocks, map)| (blocks, map.as_slice())).collect();
+            Ok(table_of_blocks(view, entities, parts))
         }
-    };
-    all.consolidate();
-    Ok(table(view.clone(), entities, all))
+    }
 }

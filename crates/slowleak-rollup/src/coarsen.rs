@@ -2,8 +2,9 @@
 
 use slowleak_record::{Micros, Window};
 
-use crate::assemble::{cells, table};
-use crate::cells::Shape;
+use crate::assemble::table;
+use crate::block::Shape;
+use crate::cells::Cells;
 use crate::{Metric, Table, View};
 
 impl Table {
@@ -18,9 +19,9 @@ impl Table {
         }
         let metrics = self.view.metrics().iter().copied().filter(|metric| *metric != Metric::Sources);
         let view = View::new(self.view.dimension.clone(), window, metrics);
-        let mut cells = cells(self.clone(), &Shape::of(&view));
+        let mut cells = Cells::of(self.clone(), &Shape::of(&view));
         cells.windows.iter_mut().for_each(|start| *start = window.floor(Micros(*start)).0);
         cells.consolidate();
-        table(view, self.entities.clone(), cells)
+        table(view, self.entities.clone(), cells, false)
     }
 }

@@ -64,9 +64,11 @@
 //! ```
 
 mod assemble;
+mod block;
 mod build;
 mod cells;
 mod coarsen;
+mod counter;
 mod entity;
 mod error;
 mod likelihood;

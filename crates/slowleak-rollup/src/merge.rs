@@ -1,8 +1,9 @@
 //! Merging finished rollups. In: rollups of any parts of a log. Out: the rollup of the whole. The operation
 //! is associative, commutative and exact.
 
-use crate::assemble::{cells, ranked, table_with_counted_sources};
-use crate::cells::{Cells, Shape};
+use crate::assemble::{ranked, table};
+use crate::block::Shape;
+use crate::cells::Cells;
 use crate::{Metric, Rollup, Table, View};
 
 impl Rollup {
@@ -52,8 +53,8 @@ fn merge_tables(mut tables: Vec<Table>) -> Option<Table> {
     let mut base = 0;
     for table in tables {
         let count = table.entities.len();
-        let part = cells(table, &with_sources);
-        merged.append(part, |entity| ranks[base + entity as usize], |source| source);
+        let part = Cells::of(table, &with_sources);
+        merged.append(part, |entity| ranks[base + entity as usize]);
         base += count;
     }
     let before = merged.len();
@@ -65,5 +66,5 @@ fn merge_tables(mut tables: Vec<Table>) -> Option<Table> {
     } else {
         view
     };
-    Some(table_with_counted_sources(view, entities, merged, with_sources.sources))
+    Some(table(view, entities, merged, with_sources.sources))
 }

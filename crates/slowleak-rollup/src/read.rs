@@ -15,7 +15,7 @@ use slowleak_record::{InputError, InputResult, Window, discover};
 use slowleak_scan::columns::{self, TextColumn};
 use slowleak_scan::{Counts, Names};
 
-use crate::assemble::{ranked, table_with_counted_sources};
+use crate::assemble::{ranked, table};
 use crate::cells::Cells;
 use crate::{Dimension, Metric, Rollup, RollupError, Sketch, Table, View};
 
@@ -121,7 +121,7 @@ fn finish(folder: &Path, view: View, names: &Names, mut cells: Cells) -> InputRe
             .at("column \"sources\"")
             .remedy("distinct counts can not be added: keep one row a cell, or drop the column"));
     }
-    Ok(table_with_counted_sources(view, entities, cells, sources))
+    Ok(table(view, entities, cells, sources))
 }
 
 type Batches = parquet::arrow::arrow_reader::ParquetRecordBatchReader;

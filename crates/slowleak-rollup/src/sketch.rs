@@ -18,6 +18,9 @@ pub(crate) const REGISTERS: usize = 1 << PRECISION;
 /// registers, so that no sketch is ever larger than a dense one.
 const MAX_TOKENS: usize = 256;
 
+/// Tokens that fit into the sketch itself.
+const FEW: usize = 5;
+
 /// Bits of the hash that a token keeps as they are; the rest is kept as its number of leading zeros. Two
 /// different hashes share a token with probability 2^-26/3, so that a full set of 256 has lost one subject
 /// with probability 0.00016.
@@ -49,11 +52,15 @@ const KIND_REGISTERS: u8 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sketch(Form);
 
+/// The form follows from the number of tokens alone, which makes it canonical.
 #[derive(Debug, Clone, PartialEq)]
 enum Form {
+    /// Ascending in the first `len` places, 0 in the rest. Most cells of a log have a handful of subjects: they
+    /// need no allocation.
+    Few { len: u8, tokens: [u32; FEW] },
     /// Ascending, at most [`MAX_TOKENS`].
     Tokens(Vec<u32>),
-    /// One byte a register; only ever of more than [`MAX_TOKENS`] tokens, which makes the form canonical.
+    /// One byte a register.
     Registers(Box<[u8; REGISTERS]>),
 }
 
@@ -70,7 +77,7 @@ pub enum SketchError {
 
 impl Default for Sketch {
     fn default() -> Self {
-        Self(Form::Tokens(Vec::new()))
+        Self(Form::Few { len: 0, tokens: [0; FEW] })
     }
 }
 
@@ -78,11 +85,32 @@ impl Sketch {
     /// Adds a subject by its hash ([`slowleak_scan::subject_hash`]).
     pub fn insert_hash(&mut self, hash: u64) {
         match &mut self.0 {
+            Form::Few { len, tokens } => {
+                let token = token(hash);
+                let count = usize::from(*len);
+                let at = tokens[..count].partition_point(|other| *other < token);
+                if at < count && tokens[at] == token {
+                    return;
+                }
+                if count < FEW {
+                    tokens.copy_within(at..count, at + 1);
+                    tokens[at] = token;
+                    *len += 1;
+                } else {
+                    let mut many = Vec::with_capacity(2 * FEW);
+                    many.extend_from_slice(&tokens[..at]);
+                    many.push(token);
+                    many.extend_from_slice(&tokens[at..]);
+                    self.0 = Form::Tokens(many);
+                }
+            }
             Form::Tokens(tokens) => {
                 let token = token(hash);
                 if let Err(at) = tokens.binary_search(&token) {
                     tokens.insert(at, token);
-                    self.densify();
+                    if tokens.len() > MAX_TOKENS {
+                        self.0 = Form::of(std::mem::take(tokens));
+                    }
                 }
             }
             Form::Registers(registers) => insert(registers, hash),
@@ -92,36 +120,24 @@ impl Sketch {
     /// Adds everything that `other` has seen.
     pub fn merge(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
-            (Form::Tokens(mine), Form::Tokens(theirs)) => {
-                if theirs.is_empty() {
-                    return;
-                }
-                *mine = union(mine, theirs);
-                self.densify();
-            }
-            (Form::Registers(registers), Form::Tokens(tokens)) => {
-                tokens.iter().for_each(|token| insert(registers, representative(*token)));
-            }
-            (Form::Tokens(tokens), Form::Registers(registers)) => {
-                let mut registers = registers.clone();
-                tokens.iter().for_each(|token| insert(&mut registers, representative(*token)));
-                self.0 = Form::Registers(registers);
-            }
             (Form::Registers(mine), Form::Registers(theirs)) => {
                 for (mine, theirs) in mine.iter_mut().zip(theirs.iter()) {
                     *mine = merge_registers(*mine, *theirs);
                 }
             }
-        }
-    }
-
-    fn densify(&mut self) {
-        if let Form::Tokens(tokens) = &self.0
-            && tokens.len() > MAX_TOKENS
-        {
-            let mut registers = Box::new([0; REGISTERS]);
-            tokens.iter().for_each(|token| insert(&mut registers, representative(*token)));
-            self.0 = Form::Registers(registers);
+            (Form::Registers(registers), theirs) => {
+                theirs.tokens().iter().for_each(|token| insert(registers, representative(*token)));
+            }
+            (mine, Form::Registers(registers)) => {
+                let mut registers = registers.clone();
+                mine.tokens().iter().for_each(|token| insert(&mut registers, representative(*token)));
+                self.0 = Form::Registers(registers);
+            }
+            (mine, theirs) => {
+                if !theirs.tokens().is_empty() {
+                    self.0 = Form::of(union(mine.tokens(), theirs.tokens()));
+                }
+            }
         }
     }
 
@@ -130,16 +146,16 @@ impl Sketch {
     /// every machine gives the same bits.
     pub fn estimate(&self) -> f64 {
         match &self.0 {
-            Form::Tokens(tokens) => tokens.len() as f64,
             Form::Registers(registers) => likelihood::estimate(registers),
+            exact => exact.tokens().len() as f64,
         }
     }
 
     /// Relative standard error of the estimate: 0 while tokens are kept, 0.761/sqrt(1024) beyond.
     pub fn standard_error(&self) -> f64 {
         match &self.0 {
-            Form::Tokens(_) => 0.0,
             Form::Registers(_) => 0.761 / (REGISTERS as f64).sqrt(),
+            _ => 0.0,
         }
     }
 
@@ -147,12 +163,13 @@ impl Sketch {
     /// 1,024 registers. Equal sets of subjects have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
-            Form::Tokens(tokens) => {
-                let head = [VERSION, KIND_TOKENS];
-                head.into_iter().chain(tokens.iter().flat_map(|token| token.to_le_bytes())).collect()
-            }
             Form::Registers(registers) => {
                 [VERSION, KIND_REGISTERS].into_iter().chain(registers.iter().copied()).collect()
+            }
+            exact => {
+                let head = [VERSION, KIND_TOKENS];
+                let tokens = exact.tokens().iter().flat_map(|token| token.to_le_bytes());
+                head.into_iter().chain(tokens).collect()
             }
         }
     }
@@ -172,7 +189,7 @@ impl Sketch {
                 if !left.is_empty() || !ascending || !valid || tokens.len() > MAX_TOKENS {
                     return Err(damaged());
                 }
-                Ok(Self(Form::Tokens(tokens)))
+                Ok(Self(Form::of(tokens)))
             }
             [VERSION, KIND_REGISTERS, rest @ ..] => {
                 let registers: [u8; REGISTERS] = rest.try_into().map_err(|_| damaged())?;
@@ -183,6 +200,32 @@ impl Sketch {
             }
             [VERSION, ..] | [] => Err(damaged()),
             [version, ..] => Err(SketchError::Version(*version)),
+        }
+    }
+}
+
+impl Form {
+    /// The canonical form of ascending tokens.
+    fn of(tokens: Vec<u32>) -> Self {
+        if tokens.len() > MAX_TOKENS {
+            let mut registers = Box::new([0; REGISTERS]);
+            tokens.iter().for_each(|token| insert(&mut registers, representative(*token)));
+            return Self::Registers(registers);
+        }
+        if tokens.len() > FEW {
+            return Self::Tokens(tokens);
+        }
+        let mut few = [0; FEW];
+        few[..tokens.len()].copy_from_slice(&tokens);
+        Self::Few { len: tokens.len() as u8, tokens: few }
+    }
+
+    /// The tokens, ascending; none of a dense sketch.
+    fn tokens(&self) -> &[u32] {
+        match self {
+            Self::Few { len, tokens } => &tokens[..usize::from(*len)],
+            Self::Tokens(tokens) => tokens,
+            Self::Registers(_) => &[],
         }
     }
 }

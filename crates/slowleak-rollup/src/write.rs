@@ -127,10 +127,16 @@ fn properties(table: &Table) -> WriterProperties {
                 slowleak_scan::SUBJECT_HASH_VERSION.to_string(),
             ),
         ]));
-    for column in ["window", "subjects", "subjects_sketch"] {
+    for column in ["subjects", "subjects_sketch"] {
         builder = builder.set_column_dictionary_enabled(column.into(), false);
     }
-    builder.set_column_encoding("window".into(), Encoding::DELTA_BINARY_PACKED).build()
+    let counts = table.view.metrics().iter().filter(|metric| **metric != Metric::Subjects).map(|m| m.name());
+    for column in counts.chain(["window"]) {
+        builder = builder
+            .set_column_dictionary_enabled(column.into(), false)
+            .set_column_encoding(column.into(), Encoding::DELTA_BINARY_PACKED);
+    }
+    builder.build()
 }
 
 fn schema(table: &Table) -> Schema {
