@@ -223,7 +223,9 @@ impl Run<'_> {
         let lead = &members[0];
         let (start, end) = bounds[0];
         let open = lead.days.end == self.grid.days();
-        let subjects = self.subjects(lead, start, end);
+        // Sketches are of whole days: on a short interval they count what lies around it, too.
+        let most = if lead.metric == Metric::Events { lead.observed } else { f64::INFINITY };
+        let subjects = self.subjects(lead, start, end).map(|subjects| subjects.min(most));
         let shares = self.shares(lead);
         let known = |field: Field| members.iter().find_map(|member| member.part(field)).map(str::to_owned);
         // A compound's own part wins; else what the evidence names, or what carries nearly all of it.

@@ -47,7 +47,7 @@ pub(crate) struct Campaign {
     pub(crate) dispersion: f64,
     /// Nats, capped by what the whole interval supports against the baseline.
     pub(crate) against_baseline: f64,
-    /// The same, capped further by a two-sample comparison with the days outside.
+    /// The same, capped further by two-sample comparisons with all days outside and with those before.
     pub(crate) score: f64,
     /// Day at which the running score of the first episode passed the cost: names the campaign for good.
     pub(crate) anchor: usize,
@@ -224,7 +224,8 @@ impl<'a> Fit<'a> {
         let left_out = |day: usize| excluded.iter().any(|range| range.contains(&day));
         let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
         let band = Band::of(days);
-        let (mut within, mut without) = ([0.0; 3], [0.0; 3]);
+        let start = episodes.first().map_or(0, |episode| episode.start);
+        let (mut within, mut without, mut before) = ([0.0; 3], [0.0; 3], [0.0; 3]);
         let mut reference = 0.0;
         for day in (0..self.series.counts.len()).filter(|day| self.series.present[*day]) {
             let sums = if inside(day) {
@@ -235,13 +236,15 @@ impl<'a> Fit<'a> {
             } else {
                 &mut without
             };
-            sums[0] += self.series.counts[day];
-            sums[1] += self.baseline(day);
-            sums[2] += 1.0;
+            let of_day = [self.series.counts[day], self.baseline(day), 1.0];
+            sums.iter_mut().zip(of_day).for_each(|(sum, value)| *sum += value);
+            if day < start {
+                before.iter_mut().zip(of_day).for_each(|(sum, value)| *sum += value);
+            }
         }
         let sample =
             |[count, expected, days]: [f64; 3]| Sample { count, expected, dispersion: self.noise.over(days) };
-        let (within, without) = (sample(within), sample(without));
+        let (within, without, before) = (sample(within), sample(without), sample(before));
         let whole = profile_score(within.count, reference * self.allowance(), within.dispersion);
         let tolerated = Sample { expected: reference * (1.0 + self.tolerance), ..within };
         let against_baseline = score.min(whole);
@@ -250,7 +253,10 @@ impl<'a> Fit<'a> {
             observed: within.count,
             expected: within.expected,
             dispersion: within.dispersion,
-            score: against_baseline.min(two_sample_bound(tolerated, without)),
+            // A rise is a rise over what came before, and no surer than that is known.
+            score: against_baseline
+                .min(two_sample_bound(tolerated, without))
+                .min(two_sample_bound(tolerated, before)),
             against_baseline,
             anchor,
             episodes,
