@@ -33,6 +33,8 @@ pub(crate) enum Cause {
     Newcomers { by: Field, names: Vec<String> },
     /// The same people or sources left another key by as much.
     Migration { from: String },
+    /// So many entities of the view rose as much that it is more likely a custom.
+    Common { count: usize },
 }
 
 /// An excess to be explained: who, when, and how much.
@@ -107,8 +109,7 @@ impl Excess<'_> {
             }
             let daily = slices.view(&[by])?;
             let births = self.days.start.saturating_sub(BIRTH_DAYS).max(1)..self.days.end;
-            let carried = |entity: usize| {
-                let (birth, _) = daily.active(entity).next().filter(|(day, _)| births.contains(day))?;
+            let carried = |&(birth, entity): &(usize, usize)| {
                 let name = daily.table.entities[entity].clone();
                 if !nothing_against(registry, by, &name, grid.start(birth)) {
                     return None;
@@ -118,7 +119,8 @@ impl Excess<'_> {
                 let events = self.who.iter().filter_map(with).min_by(f64::total_cmp)?;
                 (events > 0.0).then_some((events, name))
             };
-            let mut carriers: Vec<(f64, String)> = (0..daily.len()).filter_map(carried).collect();
+            let mut carriers: Vec<(f64, String)> =
+                slices.born(by, &births).iter().filter_map(carried).collect();
             carriers.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
             let sum: f64 = carriers.iter().map(|(events, _)| events).sum();
             (sum >= EXPLAINED * self.total())
@@ -140,7 +142,7 @@ impl Excess<'_> {
                 parts.iter().map(|part| (part.value.as_str(), change(part.entity).max(0.0))).collect();
             let gained: f64 = gains.values().sum();
             let wanted = self.total() / self.days.len() as f64 * reach as f64;
-            if gained < EXPLAINED * wanted.min(gained) || gained <= 0.0 {
+            if gained <= 0.0 {
                 return None;
             }
             // Losses of the same people on every other key.

@@ -1,25 +1,28 @@
 //! From a score to how many leak-free entities would score as high.
 //!
 //! The model's own tail is too light on real logs, so the tail is measured on the entities of the same view
-//! and metric: beyond the 60% quantile of their top scores it is taken for exponential, with the heaviest
-//! of four scales (the model's own, and those of the body, the upper tail and the extreme tail). The highest
-//! few are left out of each stretch, since they may be what is sought; entities with an honest cause take
-//! no part.
+//! and metric: beyond the 60% quantile of their top scores it is taken for exponential, with the heaviest of
+//! the model's own scale and those of four stretches from there to the extreme tail. Each stretch may only
+//! be so much heavier than the ones below it, and the highest few scores are in none, since they may be what
+//! is sought; entities with an honest cause take no part.
 
 /// Fewest entities from which a tail can be read.
 pub(crate) const MIN_FITTED: usize = 16;
 /// Fewest entities that may borrow a tail.
 const MIN_BORROWED: usize = 8;
 /// Ends of the stretches whose slopes are compared, as shares of entities above.
-const BODY: (f64, f64) = (0.4, 0.1);
-const UPPER: f64 = 0.02;
-const EXTREME: f64 = 0.002;
+const STRETCHES: [f64; 5] = [START, 0.2, 0.1, 0.02, 0.002];
+/// Share of entities above the point from which the tail is taken for exponential.
+const START: f64 = 0.4;
+/// How much heavier each stretch may make the scale than what lies below it: a tail that is honest grows
+/// heavier by degrees, while leaks, if they are several, stand far above and must not hide each other.
+const HEAVIER: [f64; 4] = [f64::INFINITY, 2.0, 3.0, 2.0];
 /// Highest scores that no stretch may include, however few entities there are: one leak touches several.
 const LEFT_OUT: usize = 3;
 /// More entities than this share scoring as high are a custom, not an anomaly...
-const COMMON_SHARE: f64 = 0.02;
+const COMMON_SHARE: f64 = 0.05;
 /// ...unless they are only a handful.
-const COMMON_COUNT: usize = 4;
+const COMMON_COUNT: usize = 12;
 /// No claim goes below this: more would be extrapolation.
 const SMALLEST_CLAIM: f64 = 1e-6;
 
@@ -46,12 +49,15 @@ impl Tail {
             let above = ((share * tops.len() as f64) as usize).max(LEFT_OUT);
             (tops[tops.len() - 1 - above], (above + 1) as f64 / tops.len() as f64)
         };
-        let points = [BODY.0, BODY.1, UPPER, EXTREME].map(reached);
+        let points = STRETCHES.map(reached);
         let slope = |pair: &[(f64, f64)]| {
             let nats = (pair[0].1 / pair[1].1).ln();
             if nats > 0.1 { (pair[1].0 - pair[0].0) / nats } else { 0.0 }
         };
-        let scale = points.windows(2).map(slope).fold(1.0, f64::max);
+        let mut scale: f64 = 1.0;
+        for (pair, limit) in points.windows(2).zip(HEAVIER) {
+            scale = scale.max(slope(pair).min(limit * scale));
+        }
         Self { start: points[0].0, scale: Some(scale), tops }
     }
 
@@ -66,26 +72,32 @@ impl Tail {
     /// is no calibration.
     pub(crate) fn calibrated(&self, score: f64) -> Option<f64> {
         let scale = self.scale?;
-        Some(if self.start > 0.0 || self.tops.len() >= MIN_FITTED {
-            ((score - self.start) / scale).max(0.0) - BODY.0.ln()
+        Some(if self.tops.len() >= MIN_FITTED {
+            ((score - self.start) / scale).max(0.0) - START.ln()
         } else {
             score / scale
         })
     }
 
-    /// Expected number of leak-free entities, over `families` such tails, that score this much; never
+    /// Expected number of leak-free ones among `entities`, over `families` such tails, that score this much; never
     /// below the union bound over every interval of `windows` windows and `lanes` ratios.
-    pub(crate) fn expected_false(&self, score: f64, families: f64, windows: f64, lanes: f64) -> Option<f64> {
-        let entities = self.tops.len() as f64;
+    pub(crate) fn expected_false(
+        &self,
+        score: f64,
+        entities: f64,
+        families: f64,
+        windows: f64,
+        lanes: f64,
+    ) -> Option<f64> {
         let fitted = entities * (-self.calibrated(score)?).exp();
         let union = entities * windows * lanes * (-score).exp();
         Some((fitted.max(union) * families).max(SMALLEST_CLAIM))
     }
 
-    /// Whether so many entities score this much that it is no anomaly.
-    pub(crate) fn is_common(&self, score: f64) -> bool {
+    /// How many entities score this much, where they are too many for an anomaly.
+    pub(crate) fn common(&self, score: f64) -> Option<usize> {
         let as_high = self.tops.len() - self.tops.partition_point(|top| *top < score);
-        as_high > COMMON_COUNT.max((COMMON_SHARE * self.tops.len() as f64) as usize)
+        (as_high > COMMON_COUNT.max((COMMON_SHARE * self.tops.len() as f64) as usize)).then_some(as_high)
     }
 }
 
@@ -108,28 +120,42 @@ mod tests {
     }
 
     #[test]
+    fn several_leaks_do_not_hide_each_other() {
+        for (entities, leaks) in [(64, 4), (64, 8), (400, 40), (400, 4)] {
+            let mut tops = exponential(entities, 1.5);
+            tops[entities - leaks..].fill(2000.0);
+            let tail = Tail::fit(tops);
+            let odds = tail.expected_false(2000.0, entities as f64, 10.0, 200.0, 10.0).unwrap();
+            assert!(
+                odds < 1e-5 && tail.common(2000.0).is_none_or(|_| leaks > 12),
+                "{leaks} of {entities}: {odds}"
+            );
+        }
+    }
+
+    #[test]
     fn a_tail_heavier_than_its_body_is_seen() {
         let mut tops = exponential(1000, 1.0);
         for (above, top) in tops.iter_mut().rev().take(50).enumerate() {
             *top += 20.0 * (50.0 / (above + 1) as f64).ln();
         }
-        assert!(Tail::fit(tops).scale.unwrap() > 10.0);
+        assert!(Tail::fit(tops).scale.unwrap() > 5.0);
     }
 
     #[test]
     fn few_entities_borrow_and_very_few_stay_silent() {
         let mut few = Tail::fit(exponential(10, 1.0));
-        assert_eq!(few.expected_false(100.0, 1.0, 100.0, 10.0), None);
+        assert_eq!(few.expected_false(100.0, 10.0, 1.0, 100.0, 10.0), None);
         few.borrow(Some(5.0));
-        assert!(few.expected_false(100.0, 1.0, 100.0, 10.0).unwrap() < 1e-3);
+        assert!(few.expected_false(100.0, 10.0, 1.0, 100.0, 10.0).unwrap() < 1e-3);
         let mut very_few = Tail::fit(exponential(5, 1.0));
         very_few.borrow(Some(5.0));
-        assert_eq!(very_few.expected_false(100.0, 1.0, 100.0, 10.0), None);
+        assert_eq!(very_few.expected_false(100.0, 10.0, 1.0, 100.0, 10.0), None);
     }
 
     #[test]
     fn what_many_do_is_common() {
         let tail = Tail::fit(exponential(200, 2.0));
-        assert!(tail.is_common(1.0) && !tail.is_common(10.0));
+        assert!(tail.common(1.0).is_some() && tail.common(10.0).is_none());
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Candidate {
     /// `None` for rules.
     pub(crate) expected_false: Option<f64>,
     pub(crate) cause: Option<Cause>,
+    /// Exact start and end, where they are facts and not to be searched for.
+    pub(crate) edges: Option<(Micros, Micros)>,
     /// Daily (observed, expected) over the whole grid.
     pub(crate) timeline: Vec<(f64, f64)>,
 }

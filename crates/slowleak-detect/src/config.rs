@@ -36,3 +36,43 @@ impl Default for DetectConfig {
         }
     }
 }
+
+impl DetectConfig {
+    /// Checks that every setting is one that detection can work with.
+    ///
+    /// # Errors
+    /// Names the setting and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let settings = [
+            ("max_expected_false", self.max_expected_false),
+            ("high_expected_false", self.high_expected_false),
+            ("critical_expected_false", self.critical_expected_false),
+            ("critical_subjects", self.critical_subjects),
+            ("tolerance", self.tolerance),
+        ];
+        if let Some((name, value)) = settings.iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
+            return Err(format!("[detect] {name} = {value}: write a number of zero or more"));
+        }
+        if self.min_days < 7 {
+            return Err(format!("[detect] min_days = {}: a baseline needs 7 days or more", self.min_days));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_blind_or_deafen_detection_are_refused() {
+        assert_eq!(DetectConfig::default().check(), Ok(()));
+        let bad = [
+            DetectConfig { max_expected_false: f64::NAN, ..Default::default() },
+            DetectConfig { tolerance: -1.0, ..Default::default() },
+            DetectConfig { critical_subjects: f64::INFINITY, ..Default::default() },
+            DetectConfig { min_days: 0, ..Default::default() },
+        ];
+        assert!(bad.iter().all(|config| config.check().is_err()));
+    }
+}

@@ -116,11 +116,6 @@ impl<'a> Daily<'a> {
         }
     }
 
-    /// Whether distinct subjects are known.
-    pub(crate) fn has_subjects(&self) -> bool {
-        !self.subjects.is_empty()
-    }
-
     /// The entity of that name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.table.entities.binary_search_by(|entity| entity.as_str().cmp(name)).ok()

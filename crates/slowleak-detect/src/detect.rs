@@ -15,7 +15,7 @@ use crate::finding::{Detection, Detector, Family as Examined, Finding, Point, Sc
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::identity::finding_id;
-use crate::rules::departures;
+use crate::rules::{Misuse, misuses};
 use crate::score::RATIOS;
 use crate::slices::Slices;
 use crate::wording;
@@ -23,18 +23,20 @@ use crate::wording;
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
 
+/// An interval that ends no earlier than this before the data does is still open.
+const OPEN_WITHIN: i64 = Micros::DAY / 2;
+
 /// Finds the anomalous intervals of a rollup. Pure: the same rollup, registry and configuration give the
 /// same findings, whatever the threads.
 pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> Detection {
     let Some(grid) = Grid::of(rollup) else { return Detection::default() };
     let events = event_tables(rollup);
     let dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
-    let sketched: Vec<Daily<'_>> = rollup
-        .tables
-        .iter()
-        .filter(|table| !table.subjects.is_empty())
-        .filter_map(|table| Daily::of(table, &grid))
-        .collect();
+    let mut with_subjects: Vec<&Table> =
+        rollup.tables.iter().filter(|table| !table.subjects.is_empty()).collect();
+    with_subjects.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
+    let sketched: Vec<Daily<'_>> =
+        with_subjects.into_iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let slices = Slices::new(&dailies);
 
     let tested = |daily: &&Daily<'_>| {
@@ -45,11 +47,7 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
     families
         .extend(dailies.iter().filter(tested).map(|daily| Family::run(daily, Metric::Events, &grid, config)));
     families.extend(
-        sketched
-            .iter()
-            .filter(tested)
-            .filter(|daily| daily.has_subjects())
-            .map(|daily| Family::run(daily, Metric::Subjects, &grid, config)),
+        sketched.iter().filter(tested).map(|daily| Family::run(daily, Metric::Subjects, &grid, config)),
     );
     for family in &mut families {
         explain(family, &slices, registry, &grid);
@@ -58,7 +56,7 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
     borrow_tails(&mut families);
 
     let run = Run { rollup, registry, config, grid: &grid, slices: &slices, families: &families };
-    let mut candidates = run.departures(&events);
+    let mut candidates = run.misuses(&events);
     candidates.extend(run.candidates());
     let mut findings: Vec<Finding> =
         fold(candidates, &slices).iter().map(|members| run.finding(members, &events)).collect();
@@ -68,8 +66,7 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
 
 /// For each dimension the table with the finest window, which has the most to say about edges.
 fn event_tables(rollup: &Rollup) -> Vec<&Table> {
-    let mut tables: Vec<&Table> =
-        rollup.tables.iter().filter(|table| table.view.window <= Window::DAY).collect();
+    let mut tables: Vec<&Table> = rollup.tables.iter().collect();
     tables.sort_by(|a, b| (&a.view.dimension, a.view.window).cmp(&(&b.view.dimension, b.view.window)));
     tables.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
     tables
@@ -124,15 +121,23 @@ impl Run<'_> {
                 let band = &family.tails[found.campaign.band as usize];
                 let score = found.campaign.score;
                 let windows = self.grid.days() as f64;
-                let expected_false = band.expected_false(score, tails, windows, RATIOS.len() as f64);
+                let tested = family.tested.len() as f64;
+                let expected_false = band.expected_false(score, tested, tails, windows, RATIOS.len() as f64);
                 let (Some(expected_false), Some(calibrated)) = (expected_false, band.calibrated(score))
                 else {
                     continue;
                 };
-                if expected_false > self.config.max_expected_false || band.is_common(score) {
+                if expected_false > self.config.max_expected_false {
                     continue;
                 }
-                candidates.push(self.candidate(family, found, calibrated, expected_false));
+                let mut candidate = self.candidate(family, found, calibrated, expected_false);
+                // Said, not swallowed: many leaks at once look like a custom, too.
+                if candidate.cause.is_none()
+                    && let Some(count) = band.common(score)
+                {
+                    candidate.cause = Some(Cause::Common { count });
+                }
+                candidates.push(candidate);
             }
         }
         candidates
@@ -169,17 +174,19 @@ impl Run<'_> {
             score,
             expected_false: Some(expected_false),
             cause: found.cause.clone(),
+            edges: None,
             timeline: family.timeline(found.entity),
         }
     }
 
-    /// Rule candidates: keys used after their owner left.
-    fn departures(&self, events: &[&Table]) -> Vec<Candidate> {
-        let Some(table) = events.iter().find(|table| table.view.dimension.parts() == [Field::Key]) else {
-            return Vec::new();
+    /// Rule candidates: keys used after their end.
+    fn misuses(&self, events: &[&Table]) -> Vec<Candidate> {
+        let by_key = |table: &&&Table| {
+            table.view.dimension.parts() == [Field::Key] && table.view.window <= Window::DAY
         };
+        let Some(table) = events.iter().find(by_key) else { return Vec::new() };
         let window = table.view.window.micros();
-        let candidate = |used: crate::rules::Departure| {
+        let candidate = |used: Misuse| {
             let first = table.windows[used.cells.start];
             let last = table.windows[used.cells.end - 1];
             let mut timeline = vec![(0.0, 0.0); self.grid.days()];
@@ -190,7 +197,7 @@ impl Run<'_> {
             }
             let day = |time: Micros| self.grid.day(time).unwrap_or(0);
             Candidate {
-                detector: Detector::KeyAfterDeparture,
+                detector: used.detector,
                 dimension: table.view.dimension.clone(),
                 entity: used.key.clone(),
                 who: vec![(Field::Key, used.key)],
@@ -206,27 +213,27 @@ impl Run<'_> {
                 score: 0.0,
                 expected_false: None,
                 cause: None,
+                edges: Some((first, Micros(last.0 + window))),
                 timeline,
             }
         };
-        departures(table, self.registry).into_iter().map(candidate).collect()
+        misuses(table, self.registry).into_iter().map(candidate).collect()
     }
 
     fn finding(&self, members: &[Candidate], events: &[&Table]) -> Finding {
         let bounds: Vec<(Micros, Micros)> =
             members.iter().map(|member| self.bounds(member, events)).collect();
-        let members: Vec<Candidate> = members
-            .iter()
-            .zip(&bounds)
-            .map(|(member, bounds)| self.recount(member, *bounds, events))
-            .collect();
+        // Shares are of whole days, so they are taken before the figures move to the final edges.
+        let shares = self.shares(&members[0]);
+        let recount =
+            |(member, bounds): (&Candidate, &(Micros, Micros))| self.recount(member, *bounds, events);
+        let members: Vec<Candidate> = members.iter().zip(&bounds).map(recount).collect();
         let lead = &members[0];
         let (start, end) = bounds[0];
-        let open = lead.days.end == self.grid.days();
+        let open = end.0 + OPEN_WITHIN >= self.grid.end().0;
         // Sketches are of whole days: on a short interval they count what lies around it, too.
         let most = if lead.metric == Metric::Events { lead.observed } else { f64::INFINITY };
         let subjects = self.subjects(lead, start, end).map(|subjects| subjects.min(most));
-        let shares = self.shares(lead);
         let known = |field: Field| members.iter().find_map(|member| member.part(field)).map(str::to_owned);
         // A compound's own part wins; else what the evidence names, or what carries nearly all of it.
         let carried = |field: Field| {
@@ -278,12 +285,16 @@ impl Run<'_> {
 
     /// Start and end of a candidate to the finest window.
     fn bounds(&self, candidate: &Candidate, events: &[&Table]) -> (Micros, Micros) {
+        if let Some(edges) = candidate.edges {
+            return edges;
+        }
         let table = events.iter().find(|table| table.view.dimension == candidate.dimension);
         let day_end = self.grid.start(candidate.days.end).min(self.grid.end());
         let coarse = (self.grid.start(candidate.days.start), day_end);
         let Some(table) = table else { return coarse };
         let Ok(entity) = table.entities.binary_search(&candidate.entity) else { return coarse };
-        let (start, end) = if candidate.detector.is_rule() {
+        // Edges are placed by events; the other metrics have no finer grid than the day.
+        let (start, end) = if candidate.metric != Metric::Events {
             coarse
         } else {
             let days = candidate.days.len() as f64;
@@ -352,7 +363,7 @@ impl Run<'_> {
             observed: lead.observed,
             expected: lead.expected,
         };
-        if lead.metric != Metric::Events {
+        if lead.metric != Metric::Events || lead.observed <= lead.expected {
             return Vec::new();
         }
         [Field::Key, Field::User, Field::Object, Field::Source]
@@ -437,6 +448,9 @@ impl Cause {
             }
             Self::Newcomers { by, names } => {
                 format!("explained by {} new {by}s, {} the largest", names.len(), names[0])
+            }
+            Self::Common { count } => {
+                format!("{count} of its kind rose as much: a custom, or more than one leak")
             }
             Self::Migration { from } => format!("explained by traffic that moved here from key {from}"),
         }

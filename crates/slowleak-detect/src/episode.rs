@@ -198,11 +198,13 @@ impl<'a> Fit<'a> {
 
     /// The largest capped score of any single interval in the band: what calibration compares.
     pub(crate) fn top(&self, band: Band, masked: &[Range<usize>]) -> f64 {
-        let reach = if band == Band::Short { SHORT_DAYS } else { usize::MAX };
+        let (shortest, reach) = match band {
+            Band::Short => (1, SHORT_DAYS),
+            Band::Long => (SHORT_DAYS + 1, usize::MAX),
+        };
         let score = |scores: &Vec<f64>| {
-            let (days, score) = best_single(Lane { scores, reach })?;
-            (Band::of(days.len()) == band)
-                .then(|| self.judge(vec![days.clone()], score, days.start, masked).score)
+            let (days, score) = best_single(Lane { scores, reach }, shortest)?;
+            Some(self.judge(vec![days.clone()], score, days.start, masked).score)
         };
         self.lanes[band as usize].iter().filter_map(score).fold(0.0, f64::max)
     }

@@ -236,7 +236,9 @@ impl<'a> Family<'a> {
         let series = self.series(index);
         let level =
             mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
-        let point = |day: usize| (series.counts[day], level.value * series.pattern[day]);
+        // On a day of absence nothing is expected either.
+        let pattern = |day: usize| if series.present[day] { series.pattern[day] } else { 0.0 };
+        let point = |day: usize| (series.counts[day], level.value * pattern(day));
         (0..series.counts.len()).map(point).collect()
     }
 }

@@ -59,6 +59,8 @@ impl FromStr for Severity {
 pub enum Detector {
     /// A rule: the key was used after its owner left.
     KeyAfterDeparture,
+    /// A rule: the key was used after it was revoked or had expired.
+    KeyAfterRevocation,
     /// More accesses than the baseline explains.
     Rate,
     /// More distinct subjects than the number of accesses explains.
@@ -67,12 +69,13 @@ pub enum Detector {
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 3] = [Self::KeyAfterDeparture, Self::Rate, Self::Breadth];
+    pub const ALL: [Self; 4] = [Self::KeyAfterDeparture, Self::KeyAfterRevocation, Self::Rate, Self::Breadth];
 
     /// The word of the contract.
     pub const fn name(self) -> &'static str {
         match self {
             Self::KeyAfterDeparture => "key_after_departure",
+            Self::KeyAfterRevocation => "key_after_revocation",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
         }
@@ -80,7 +83,7 @@ impl Detector {
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        matches!(self, Self::KeyAfterDeparture)
+        matches!(self, Self::KeyAfterDeparture | Self::KeyAfterRevocation)
     }
 }
 

@@ -66,10 +66,14 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     if common.is_empty() || (common.len() as f64) < SHARED * shorter as f64 {
         return false;
     }
-    // A rule covers whatever the key does.
-    if a.detector.is_rule() || b.detector.is_rule() {
-        return a.part(Field::Key).is_some() && a.part(Field::Key) == b.part(Field::Key);
+    // A rule covers whatever its key does; what has no key must share the key's events, as ever.
+    if let (Some(a_key), Some(b_key)) = (a.part(Field::Key), b.part(Field::Key))
+        && (a.detector.is_rule() || b.detector.is_rule())
+    {
+        return a_key == b_key;
     }
+    // A rule's other days are no guide to what is usual in its interval.
+    let (a, b) = if a.detector.is_rule() { (b, a) } else { (a, b) };
     let smaller = a.excess_events.min(b.excess_events);
     shared_events(a, b, &common, slices) >= SHARED * smaller
 }

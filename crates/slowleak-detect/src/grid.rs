@@ -1,7 +1,15 @@
 //! The grid of days that every series of a run lies on.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use slowleak_record::{Micros, Window};
-use slowleak_rollup::Rollup;
+use slowleak_rollup::{Metric, Rollup};
+
+/// Stretches of days further apart than this are judged apart when the grid is laid...
+const STRAY_GAP_DAYS: i64 = 365;
+/// ...and left out of it at either end with less than this share of the events.
+const STRAY_SHARE: f64 = 1e-3;
 
 /// Consecutive UTC days from the first to the last with any record, and which of them have one.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,15 +25,20 @@ impl Grid {
         // A week's window starts before its first record: the finer tables alone tell the days.
         let tables =
             || rollup.tables.iter().filter(|table| !table.is_empty() && table.view.window <= Window::DAY);
-        let first = tables().flat_map(|table| &table.windows).min()?;
-        let last = tables().flat_map(|table| &table.windows).max()?;
-        // The finest window tells best where the data ends.
-        let end = tables()
-            .filter_map(|table| Some((table.view.window, *table.windows.iter().max()?)))
-            .min()
-            .map_or(*last, |(window, start)| Micros(start.0 + window.micros()));
-        let first = day_number(*first);
-        let days = usize::try_from(day_number(*last) - first + 1).ok()?;
+        let mut events = BTreeMap::<i64, f64>::new();
+        for table in tables() {
+            for (window, count) in table.windows.iter().zip(table.count(Metric::Events)) {
+                *events.entry(day_number(*window)).or_default() += *count as f64;
+            }
+        }
+        let (first, last) = span(&events)?;
+        let days = usize::try_from(last - first + 1).ok()?;
+        // The finest window tells best where the data ends; of several views, the one that reaches furthest.
+        let ends = tables().filter_map(|table| {
+            let last_window = table.windows.iter().filter(|window| day_number(**window) == last).max()?;
+            Some((table.view.window, Reverse(last_window.0 + table.view.window.micros())))
+        });
+        let end = ends.min().map_or(Micros((last + 1) * Micros::DAY), |(_, Reverse(end))| Micros(end));
         let mut grid = Self { first, logged: vec![false; days], end };
         for window in tables().flat_map(|table| &table.windows) {
             if let Some(day) = grid.day(*window) {
@@ -66,6 +79,45 @@ impl Grid {
     }
 }
 
+/// First and last day of the log. Records a year and more away from the rest, if they are fewer than one in
+/// a thousand, are clocks that were wrong: they would stretch every series over decades. (The gap stands in
+/// the coverage report.)
+fn span(events: &BTreeMap<i64, f64>) -> Option<(i64, i64)> {
+    let total: f64 = events.values().sum();
+    let mut stretches: Vec<(i64, i64, f64)> = Vec::new();
+    for (&day, &count) in events {
+        match stretches.last_mut() {
+            Some((_, last, sum)) if day - *last <= STRAY_GAP_DAYS => {
+                *last = day;
+                *sum += count;
+            }
+            _ => stretches.push((day, day, count)),
+        }
+    }
+    let mut kept = stretches.iter().filter(|(_, _, sum)| *sum >= STRAY_SHARE * total);
+    let (first, mut last, _) = *kept.next()?;
+    if let Some((_, end, _)) = kept.next_back() {
+        last = *end;
+    }
+    Some((first, last))
+}
+
 fn day_number(time: Micros) -> i64 {
     Window::DAY.floor(time).0 / Micros::DAY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_does_not_stretch_the_log() {
+        let mut events: BTreeMap<i64, f64> = (20_000..20_200).map(|day| (day, 100.0)).collect();
+        assert_eq!(span(&events), Some((20_000, 20_199)));
+        events.extend([(0, 1.0), (2_932_896, 1.0)]);
+        assert_eq!(span(&events), Some((20_000, 20_199)));
+        events.insert(0, 1000.0);
+        assert_eq!(span(&events), Some((0, 20_199)), "a real part of the log is kept");
+        assert_eq!(span(&BTreeMap::new()), None);
+    }
 }

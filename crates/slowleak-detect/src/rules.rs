@@ -2,42 +2,43 @@
 
 use std::ops::Range;
 
-use slowleak_record::{Micros, Registry};
+use slowleak_record::{KeyEntry, Micros, Registry};
 use slowleak_rollup::{Metric, Table};
 
-/// A key that was used after its owner had left.
+use crate::finding::Detector;
+
+/// A key that was used when it should not have been.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Departure {
+pub(crate) struct Misuse {
+    pub(crate) detector: Detector,
     pub(crate) key: String,
-    pub(crate) owner: String,
-    pub(crate) left_at: Micros,
-    /// Cells of the key's table from the first window that starts at or after the departure.
+    /// Cells of the key's table from the first window that starts at or after the key's end.
     pub(crate) cells: Range<usize>,
     /// Events in them.
     pub(crate) events: f64,
 }
 
-/// Keys of the table (a view by key alone) used after their owner's departure, in key order.
+/// Keys of the table (a view by key alone) used after their owner left, or after they were revoked or had
+/// expired; in key order, a finding a rule.
 ///
-/// A window that began before the departure is not counted: part of it may have been legitimate. So the
-/// rule is certain, and late by at most one window.
-pub(crate) fn departures(table: &Table, registry: &Registry) -> Vec<Departure> {
-    let departure = |(key, entry): (&String, &slowleak_record::KeyEntry)| {
-        let owner = entry.owner.as_ref()?;
-        let left_at = registry.people.get(owner)?.left_at?;
+/// A window that began before that moment is not counted: part of it may have been legitimate. So the rule
+/// is certain, and late by at most one window.
+pub(crate) fn misuses(table: &Table, registry: &Registry) -> Vec<Misuse> {
+    let misuse = |detector: Detector, key: &String, ended: Micros| {
         let entity = table.entities.binary_search(key).ok()?;
         let cells = table.cells(entity);
-        let first = cells.start + table.windows[cells.clone()].partition_point(|window| *window < left_at);
+        let first = cells.start + table.windows[cells.clone()].partition_point(|window| *window < ended);
         let used = first..cells.end;
         let events: i64 = table.count(Metric::Events)[used.clone()].iter().sum();
-        let owner = owner.clone();
-        (events > 0).then(|| Departure {
-            key: key.clone(),
-            owner,
-            left_at,
-            cells: used,
-            events: events as f64,
-        })
+        (events > 0).then(|| Misuse { detector, key: key.clone(), cells: used, events: events as f64 })
     };
-    registry.keys.iter().filter_map(departure).collect()
+    let of_key = |(key, entry): (&String, &KeyEntry)| {
+        let left = entry.owner.as_ref().and_then(|owner| registry.people.get(owner)?.left_at);
+        let withdrawn = [entry.revoked_at, entry.expires_at].into_iter().flatten().min();
+        [(Detector::KeyAfterDeparture, left), (Detector::KeyAfterRevocation, withdrawn)]
+            .into_iter()
+            .filter_map(|(detector, ended)| misuse(detector, key, ended?))
+            .collect::<Vec<_>>()
+    };
+    registry.keys.iter().flat_map(of_key).collect()
 }

@@ -77,28 +77,29 @@ pub(crate) fn best_intervals(lanes: &[Lane<'_>], cost: f64) -> Vec<Interval> {
     found
 }
 
-/// The interval of the largest score under one lane, of at least one window; `None` where no score is
-/// positive.
-pub(crate) fn best_single(lane: Lane<'_>) -> Option<(Range<usize>, f64)> {
+/// The interval of the largest score under one lane, of at least `shortest` windows (one or more); `None`
+/// where no score is positive.
+pub(crate) fn best_single(lane: Lane<'_>, shortest: usize) -> Option<(Range<usize>, f64)> {
     let mut best: Option<(Range<usize>, f64)> = None;
-    let mut sum = 0.0;
-    // Prefix sums before each start, ascending towards the back; the smallest is at the front.
-    let mut queue: VecDeque<(usize, f64)> = VecDeque::from([(0, 0.0)]);
-    for (window, score) in lane.scores.iter().enumerate() {
-        let end = window + 1;
-        sum += score;
-        while queue.front().is_some_and(|(start, _)| end - start > lane.reach) {
+    let mut sums = vec![0.0];
+    // Starts far enough back, with the sum before them ascending towards the back: the smallest is in front.
+    let mut queue: VecDeque<usize> = VecDeque::new();
+    for end in 1..=lane.scores.len() {
+        sums.push(sums[end - 1] + lane.scores[end - 1]);
+        if let Some(start) = end.checked_sub(shortest) {
+            while queue.back().is_some_and(|last| sums[*last] > sums[start]) {
+                queue.pop_back();
+            }
+            queue.push_back(start);
+        }
+        while queue.front().is_some_and(|start| end - start > lane.reach) {
             queue.pop_front();
         }
-        if let Some(&(start, before)) = queue.front()
-            && sum - before > best.as_ref().map_or(0.0, |(_, score)| *score)
+        if let Some(&start) = queue.front()
+            && sums[end] - sums[start] > best.as_ref().map_or(0.0, |(_, score)| *score)
         {
-            best = Some((start..end, sum - before));
+            best = Some((start..end, sums[end] - sums[start]));
         }
-        while queue.back().is_some_and(|(_, last)| *last > sum) {
-            queue.pop_back();
-        }
-        queue.push_back((end, sum));
     }
     best
 }
@@ -149,15 +150,15 @@ mod tests {
         }
 
         #[test]
-        fn single_matches_brute_force(lanes in lanes()) {
+        fn single_matches_brute_force(lanes in lanes(), shortest in 1usize..9) {
             let (scores, reach) = &lanes[0];
             let mut best = 0.0f64;
             for start in 0..scores.len() {
-                for end in start + 1..=scores.len().min(start.saturating_add(*reach)) {
+                for end in start + shortest..=scores.len().min(start.saturating_add(*reach)) {
                     best = best.max(scores[start..end].iter().sum());
                 }
             }
-            let found = best_single(Lane { scores, reach: *reach });
+            let found = best_single(Lane { scores, reach: *reach }, shortest);
             prop_assert!((found.map_or(0.0, |(_, score)| score) - best).abs() < 1e-9);
         }
     }
@@ -166,7 +167,7 @@ mod tests {
     fn nothing_positive_gives_nothing() {
         let scores = [-1.0, 0.5, -1.0];
         assert!(best_intervals(&[Lane { scores: &scores, reach: 3 }], 1.0).is_empty());
-        assert!(best_single(Lane { scores: &[-1.0], reach: 1 }).is_none());
+        assert!(best_single(Lane { scores: &[-1.0], reach: 1 }, 1).is_none());
         assert!(best_intervals(&[], 1.0).is_empty());
     }
 }

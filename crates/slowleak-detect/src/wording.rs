@@ -13,16 +13,17 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, left: Option<(&s
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
-    if finding.detector == Detector::KeyAfterDeparture {
-        let owner =
-            left.map_or_else(String::new, |(owner, time)| format!(" ({owner}, who left {})", date(time)));
-        return format!(
-            "{who} was used {} times after its owner{owner} had gone, {when}{accounts}{still}",
-            count(finding.observed)
-        );
+    if finding.detector.is_rule() {
+        let ended = match (finding.detector, left) {
+            (Detector::KeyAfterRevocation, _) => "it was revoked or had expired".to_owned(),
+            (_, Some((owner, time))) => format!("its owner ({owner}, who left {}) had gone", date(time)),
+            (_, None) => "its owner had gone".to_owned(),
+        };
+        let times = count(finding.observed);
+        return format!("{who} was used {times} times after {ended}, {when}{accounts}{still}");
     }
     let unit = match finding.metric {
-        Metric::Subjects => "distinct accounts a day in all",
+        Metric::Subjects => "account-days (distinct accounts, summed over days)",
         _ => "accesses",
     };
     let times = if finding.expected > 0.0 {

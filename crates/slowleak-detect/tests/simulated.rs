@@ -198,6 +198,85 @@ fn use_after_the_owner_left_is_a_fact() {
 }
 
 #[test]
+fn use_before_the_owner_left_that_day_is_not_counted() {
+    // Two accesses on the day of departure, one before noon and one after; the owner leaves at noon.
+    let at = |hour: i64| Micros(day(100).0 + hour * Micros::HOUR);
+    let mut table = rollup("key@1d:events", &[("k".to_owned(), vec![])]);
+    table.view = "key@1h:events".parse().unwrap();
+    table.windows = vec![day(3), at(9), at(12), at(15)];
+    table.counts[Metric::Events as usize] = vec![5, 7, 2, 3];
+    table.offsets = vec![0, 4];
+    let mut registry = Registry::default();
+    registry.keys.insert("k".to_owned(), KeyEntry { owner: Some("kim".to_owned()), ..Default::default() });
+    registry.people.insert("kim".to_owned(), PersonEntry { group: None, left_at: Some(at(12)) });
+    let findings = detect(&Rollup { tables: vec![table] }, &registry, &DetectConfig::default()).findings;
+    assert_eq!(findings.len(), 1);
+    assert_eq!((findings[0].start, findings[0].end, findings[0].observed), (at(12), at(16), 5.0));
+}
+
+#[test]
+fn use_after_revocation_or_expiry_is_a_fact() {
+    let series = World { entities: 20, noise: 0.1, memory: 0.0 }.simulate(3);
+    let mut registry = Registry::default();
+    registry.keys.insert(name(4), KeyEntry { expires_at: Some(day(120)), ..Default::default() });
+    let revoked = KeyEntry { revoked_at: Some(day(90)), expires_at: Some(day(150)), ..Default::default() };
+    registry.keys.insert(name(5), revoked);
+    let found = detect(&keys(series), &registry, &DetectConfig::default()).findings;
+    let rule = |entity: usize| found.iter().find(|finding| finding.entity == name(entity)).unwrap();
+    assert!([4, 5].iter().all(|entity| rule(*entity).detector == Detector::KeyAfterRevocation));
+    assert_eq!((rule(4).start, rule(5).start), (day(120), day(90)));
+}
+
+#[test]
+fn several_leaks_at_once_do_not_hide_each_other() {
+    for leaks in [1, 4, 8] {
+        let mut series = World { entities: 64, noise: 0.2, memory: 0.3 }.simulate(77);
+        let mut rng = Pcg64Mcg::seed_from_u64(77);
+        for leaking in series.iter_mut().take(leaks) {
+            let rate = |day: usize| if (90..105).contains(&day) { 130.0 } else { 2.5 };
+            *leaking = (0..DAYS).map(|day| poisson(&mut rng, rate(day))).collect();
+        }
+        let found = run(&keys(series));
+        let named = (0..leaks).filter(|leak| {
+            found.iter().any(|finding| finding.entity == name(*leak) && finding.severity >= Severity::High)
+        });
+        assert_eq!(named.count(), leaks, "of {leaks} leaks: {found:?}");
+    }
+}
+
+#[test]
+fn a_new_user_explains_the_rise_of_an_object_through_the_weekly_view() {
+    let mut rng = Pcg64Mcg::seed_from_u64(31);
+    let mut objects = World { entities: 40, noise: 0.1, memory: 0.3 }.simulate(31);
+    let newcomer = busy(&mut rng, 90..DAYS, 150.0);
+    objects[4] = (0..DAYS).map(|day| poisson(&mut rng, 40.0) + newcomer[day]).collect();
+    let named: Vec<_> = objects.into_iter().enumerate().map(|(i, s)| (name(i), s)).collect();
+    let mut weekly = rollup("user@1d:events", &[(format!("newcomer + {}", name(4)), newcomer.clone())]);
+    weekly.view = "user+object@7d:events".parse().unwrap();
+    for window in &mut weekly.windows {
+        *window = weekly.view.window.floor(*window);
+    }
+    // One cell a week.
+    let (mut windows, mut counts): (Vec<Micros>, Vec<i64>) = (Vec::new(), Vec::new());
+    for (window, count) in weekly.windows.iter().zip(&weekly.counts[Metric::Events as usize]) {
+        if windows.last() == Some(window) {
+            *counts.last_mut().unwrap() += count;
+        } else {
+            windows.push(*window);
+            counts.push(*count);
+        }
+    }
+    weekly.offsets = vec![0, windows.len()];
+    weekly.windows = windows;
+    weekly.counts[Metric::Events as usize] = counts;
+    let users = rollup("user@1d:events", &[("newcomer".to_owned(), newcomer)]);
+    let found = run(&Rollup { tables: vec![rollup("object@1d:events", &named), users, weekly] });
+    let about = found.iter().find(|finding| finding.entity == name(4)).unwrap();
+    assert_eq!(about.severity, Severity::Info, "{}", about.summary);
+    assert!(about.summary.contains("new user newcomer"), "{}", about.summary);
+}
+
+#[test]
 fn the_id_stays_when_the_log_grows() {
     let mut rng = Pcg64Mcg::seed_from_u64(9);
     let mut series = World { entities: 100, noise: 0.1, memory: 0.3 }.simulate(9);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slowleak_detect::Finding;
+use slowleak_detect::{Finding, Severity};
 use slowleak_record::Field;
 
 use crate::escape::{brief, shell_word};
@@ -22,6 +22,13 @@ pub(crate) fn steps(finding: &Finding) -> Vec<String> {
     let source = part(Field::Source).map(show);
     let urgency = if finding.open { " now: it is still being used this way" } else { "" };
 
+    if finding.severity == Severity::Info {
+        let span = words::interval_brief(finding.start, finding.end);
+        return vec![
+            format!("Nothing, if the cause named above is known to be true of {span}."),
+            "If it is not, treat the finding as one of severity high.".to_owned(),
+        ];
+    }
     let mut steps = Vec::new();
     match (&key, &user) {
         (Some(key), _) if finding.detector.is_rule() => {

@@ -123,8 +123,9 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     );
     reasons.push(("Baseline", baseline));
 
-    let spread = leading.dispersion.max(0.0).sqrt();
     if leading.dispersion > 0.0 && leading.expected > 0.0 {
+        // Counting noise and the rate's own.
+        let spread = (leading.dispersion + 1.0 / leading.expected).sqrt();
         let apart = (leading.observed / leading.expected - 1.0) / spread;
         reasons.push((
             "Spread",

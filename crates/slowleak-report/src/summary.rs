@@ -169,7 +169,8 @@ fn story(sheet: &mut Sheet, run: &Run<'_>, finding: &Finding) {
 
 /// Whether anything of the input was left out, or nothing is known of it.
 fn limits(run: &Run<'_>) -> bool {
-    let untestable = run.detection.scope.families.iter().any(|family| family.tail_scale.is_none());
+    let families = &run.detection.scope.families;
+    let untestable = families.is_empty() || families.iter().any(|family| family.tail_scale.is_none());
     untestable
         || run.coverage.is_none_or(|coverage| {
             coverage.files.rejected + coverage.rows.rejected > 0 || !coverage.gaps.is_empty()

@@ -72,7 +72,8 @@ pub(crate) fn quantity(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Bytes => bytes(value),
         Metric::Subjects => format!("~{} {}", about(value), plural(value, "account", "accounts")),
-        _ => format!("{} {}", about(value), unit(metric, value)),
+        // Counted, not estimated: shown in full.
+        _ => format!("{} {}", full(value), unit(metric, value)),
     }
 }
 

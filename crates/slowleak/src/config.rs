@@ -50,6 +50,7 @@ impl ConfigFile {
             let cause = error.message().trim_end().replace('\n', ", ");
             Failure::Usage(format!("{}: {place}{cause} (correct the settings file)", path.display()))
         })?;
+        config.detect.check().map_err(|cause| Failure::Usage(format!("{}: {cause}", path.display())))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for relative in [&mut config.map, &mut config.keys, &mut config.people] {
             *relative = relative.take().map(|path| folder.join(path));

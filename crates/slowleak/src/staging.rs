@@ -170,6 +170,31 @@ pub(crate) fn refuse_overlap(files: &[InputFile], out: &Path) -> Result<(), Fail
     Ok(())
 }
 
+/// Refuses an `out` that lies in (or is) a folder that is scanned: the next run would read the results as
+/// logs.
+///
+/// # Errors
+/// Names the folder.
+pub(crate) fn refuse_out_among_logs(paths: &[PathBuf], out: &Path) -> Result<(), Failure> {
+    let Some(out) = out.ancestors().find_map(|folder| {
+        let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        named.canonicalize().ok()
+    }) else {
+        return Ok(());
+    };
+    let scanned = paths
+        .iter()
+        .find(|path| path.is_dir() && path.canonicalize().is_ok_and(|folder| out.starts_with(folder)));
+    match scanned {
+        Some(path) => Err(Failure::at(
+            path,
+            "--out lies in this folder of logs: the next run would read its results as logs",
+            "choose an --out outside the logs",
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Refuses to replace a `rollup` folder in `out` that holds anything but views.
 ///
 /// # Errors

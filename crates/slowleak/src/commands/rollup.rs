@@ -7,12 +7,15 @@ use crate::cli::Format;
 use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
 use crate::settings::Rollup;
-use crate::staging::{RESULTS, ROLLUP, Staging, refuse_foreign_rollup, refuse_overlap};
+use crate::staging::{
+    RESULTS, ROLLUP, Staging, refuse_foreign_rollup, refuse_out_among_logs, refuse_overlap,
+};
 use crate::terminal::{Terminal, count};
 
 pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, Failure> {
     let Rollup { input, out, counting } = settings;
     let files = discover(&input.paths)?;
+    refuse_out_among_logs(&input.paths, out)?;
     refuse_overlap(&files, out)?;
     refuse_foreign_rollup(out)?;
     let staging = Staging::new(out)?;

@@ -10,12 +10,13 @@ use crate::cli::Format;
 use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
 use crate::settings::Scan;
-use crate::staging::{RESULTS, Staging, refuse_foreign_rollup, refuse_overlap};
+use crate::staging::{RESULTS, Staging, refuse_foreign_rollup, refuse_out_among_logs, refuse_overlap};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Failure> {
     let Scan { input, out, counting, judging } = settings;
     let files = discover(&input.paths)?;
+    refuse_out_among_logs(&input.paths, out)?;
     refuse_overlap(&files, out)?;
     refuse_foreign_rollup(out)?;
     let staging = Staging::new(out)?;
