@@ -13,15 +13,16 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use ahash::AHashMap;
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, InputResult, Micros, Window};
 use slowleak_scan::{Chunk, Coverage, Names, Plan, Request, RowReason, UnitReader, UnitTally, ValueReason};
 
-use crate::assemble::{ranked, table_of_blocks};
+use crate::assemble::table_of_blocks;
 use crate::block::{Block, NONE};
+use crate::compound::{PairIds, pair};
 use crate::counter::{Columns, Counter};
-use crate::{Dimension, Metric, Rollup, RollupError, Table, View};
+use crate::entities::Entities;
+use crate::{Dimension, Metric, Rollup, RollupError, View};
 
 /// Counts the records of `plan` into the cells of `views`.
 ///
@@ -178,12 +179,11 @@ struct Run {
 /// Entity ids of one dimension in the current batch; for compounds, this worker's own ids.
 struct DimensionIds {
     dimension: Dimension,
-    compounds: AHashMap<Parts, u32>,
-    parts: Vec<Parts>,
+    /// Of the first two parts, then of that pair and the third; none for a dimension of one field.
+    pairs: Vec<PairIds>,
+    keys: Vec<u64>,
     ids: Vec<u32>,
 }
-
-type Parts = [u32; Dimension::MAX_PARTS];
 
 impl Worker {
     fn new(views: &[View]) -> Self {
@@ -195,8 +195,8 @@ impl Worker {
             let dimension = known.unwrap_or_else(|| {
                 dimensions.push(DimensionIds {
                     dimension: view.dimension.clone(),
-                    compounds: AHashMap::new(),
-                    parts: Vec::new(),
+                    pairs: view.dimension.parts().iter().skip(1).map(|_| PairIds::default()).collect(),
+                    keys: Vec::new(),
                     ids: Vec::new(),
                 });
                 dimensions.len() - 1
@@ -317,32 +317,13 @@ fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Run>) {
 impl DimensionIds {
     /// Computes the batch's ids of a compound.
     fn fill(&mut self, columns: &[Column; Field::ALL.len()]) {
-        let fields = self.dimension.parts();
-        if fields.len() < 2 {
-            return;
-        }
-        let parts: Vec<&[u32]> = fields.iter().map(|field| columns[field.index()].ids.as_slice()).collect();
-        let rows = parts.iter().map(|part| part.len()).min().unwrap_or(0);
-        self.ids.clear();
-        let mut last = ([NONE; Dimension::MAX_PARTS], NONE);
-        for row in 0..rows {
-            let mut key = [NONE; Dimension::MAX_PARTS];
-            for (slot, part) in key.iter_mut().zip(&parts) {
-                *slot = part[row];
-            }
-            if key != last.0 {
-                let id = if key[..parts.len()].contains(&NONE) {
-                    NONE
-                } else {
-                    let all = &mut self.parts;
-                    *self.compounds.entry(key).or_insert_with(|| {
-                        all.push(key);
-                        all.len() as u32 - 1
-                    })
-                };
-                last = (key, id);
-            }
-            self.ids.push(last.1);
+        let mut parts = self.dimension.parts().iter().map(|field| columns[field.index()].ids.as_slice());
+        let first = parts.next().unwrap_or_default();
+        for (level, (pairs, right)) in self.pairs.iter_mut().zip(parts).enumerate() {
+            let left = if level == 0 { first } else { &self.ids };
+            self.keys.clear();
+            self.keys.extend(left.iter().zip(right).map(|(left, right)| pair(*left, *right)));
+            pairs.resolve(&self.keys, &mut self.ids);
         }
     }
 
@@ -350,7 +331,7 @@ impl DimensionIds {
     fn ids<'a>(&'a self, columns: &'a [Column; Field::ALL.len()]) -> (&'a [u32], usize) {
         match self.dimension.parts() {
             [field] => (&columns[field.index()].ids, columns[field.index()].known),
-            _ => (&self.ids, self.parts.len()),
+            _ => (&self.ids, self.pairs.last().map_or(0, PairIds::len)),
         }
     }
 }
@@ -406,58 +387,42 @@ fn assemble(views: &[View], workers: Vec<Worker>, names: &[Names]) -> Result<Rol
         }
         dimensions.push(worker.dimensions);
     }
+    let count = dimensions.first().map_or(0, Vec::len);
+    let entities = (0..count).into_par_iter().map(|at| {
+        // Views of one dimension count the same records, so that any of them knows its entities.
+        let view = dimension_of.iter().position(|dimension| *dimension == at).unwrap_or_default();
+        let of_worker: Vec<&DimensionIds> = dimensions.iter().map(|worker| &worker[at]).collect();
+        entities(&of_worker, &by_view[view], names)
+    });
+    let entities: Vec<Entities> = entities.collect();
+    drop(dimensions);
     let tables = views.par_iter().zip(by_view).zip(&dimension_of).map(|((view, blocks), dimension)| {
-        let parts = dimensions.iter().map(|worker| worker[*dimension].parts.as_slice()).collect();
-        one_table(view, blocks, parts, names)
+        let total: usize = blocks.iter().flatten().map(Block::len).sum();
+        if u32::try_from(total).is_err() {
+            return Err(RollupError::TooMany { view: view.to_string(), what: "cells" });
+        }
+        let Entities { names, ranks } = &entities[*dimension];
+        let parts = blocks.into_iter().zip(ranks).map(|(blocks, ranks)| (blocks, ranks.as_slice())).collect();
+        Ok(table_of_blocks(view, names.clone(), parts))
     });
     Ok(Rollup { tables: tables.collect::<Result<_, _>>()? })
 }
 
-/// Adds up the workers' blocks of one view; `parts` are the workers' compounds.
-fn one_table(
-    view: &View,
-    blocks: Vec<Vec<Block>>,
-    parts: Vec<&[Parts]>,
-    names: &[Names],
-) -> Result<Table, RollupError> {
-    let total: usize = blocks.iter().flatten().map(Block::len).sum();
-    if u32::try_from(total).is_err() {
-        return Err(RollupError::TooMany { view: view.to_string(), what: "cells" });
-    }
-    match view.dimension.parts() {
+/// The entities of a dimension, of which `blocks` are each worker's cells in some view.
+fn entities(workers: &[&DimensionIds], blocks: &[Vec<Block>], names: &[Names]) -> Entities {
+    let fields = workers.first().map_or(&[][..], |ids| ids.dimension.parts());
+    match fields {
         [field] => {
             let names = &names[field.index()];
             let mut used = vec![false; names.len()];
-            let entities = blocks.iter().flatten().flat_map(|block| &block.entities);
-            entities.for_each(|entity| used[*entity as usize] = true);
-            let used = (0..names.len() as u32).filter(|id| used[*id as usize]);
-            let (entities, ranks) = ranked(used.map(|id| (id, names.name(id))), names.len());
-            let parts = blocks.into_iter().map(|blocks| (blocks, ranks.as_slice())).collect();
-            Ok(table_of_blocks(view, entities, parts))
+            let ids = blocks.iter().flatten().flat_map(|block| &block.entities);
+            ids.for_each(|id| used[*id as usize] = true);
+            Entities::of_field(names, &used, workers.len())
         }
         fields => {
-            // A compound exists because a record has it, so every one has a cell in some view of it, and in
-            // this one too: views of a dimension count the same records.
-            let mut ids: AHashMap<Parts, u32> = AHashMap::new();
-            let mut joined: Vec<String> = Vec::new();
-            let mut maps: Vec<Vec<u32>> = Vec::new();
-            for parts in parts {
-                let id = |key: &Parts| {
-                    *ids.entry(*key).or_insert_with(|| {
-                        let part = |(field, id): (&Field, &u32)| names[field.index()].name(*id);
-                        joined.push(view.dimension.join(fields.iter().zip(key).map(part)));
-                        joined.len() as u32 - 1
-                    })
-                };
-                maps.push(parts.iter().map(id).collect());
-            }
-            drop(ids);
-            let all = joined.iter().enumerate().map(|(id, name)| (id as u32, name.as_str()));
-            let (entities, ranks) = ranked(all, joined.len());
-            drop(joined);
-            maps.iter_mut().flatten().for_each(|id| *id = ranks[*id as usize]);
-            let parts = blocks.into_iter().zip(&maps).map(|(blocks, map)| (blocks, map.as_slice())).collect();
-            Ok(table_of_blocks(view, entities, parts))
+            let names: Vec<&Names> = fields.iter().map(|field| &names[field.index()]).collect();
+            let pairs: Vec<&[PairIds]> = workers.iter().map(|ids| ids.pairs.as_slice()).collect();
+            Entities::of_compound(&names, &pairs)
         }
     }
 }

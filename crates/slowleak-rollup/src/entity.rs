@@ -1,5 +1,7 @@
 //! Names of compound entities: parts joined by ` + `, so that they can be taken apart again.
 
+use std::borrow::Cow;
+
 use crate::Dimension;
 
 impl Dimension {
@@ -24,21 +26,18 @@ impl Dimension {
             if index > 0 {
                 entity.push_str(Self::JOINER);
             }
-            if !compound {
-                entity.push_str(part);
-                continue;
-            }
-            for (index, word) in part.split(' ').enumerate() {
-                if index > 0 {
-                    entity.push(' ');
-                }
-                if is_plus(word) {
-                    entity.push('\\');
-                }
-                entity.push_str(word);
-            }
+            entity.push_str(&if compound { Self::escaped(part) } else { Cow::Borrowed(part) });
         }
         entity
+    }
+
+    /// A part as it stands in a compound.
+    pub(crate) fn escaped(part: &str) -> Cow<'_, str> {
+        if !part.split(' ').any(is_plus) {
+            return Cow::Borrowed(part);
+        }
+        let word = |word: &str| if is_plus(word) { format!("\\{word}") } else { word.to_owned() };
+        Cow::Owned(part.split(' ').map(word).collect::<Vec<_>>().join(" "))
     }
 
     /// The parts of an entity that [`Dimension::join`] made. Of one that it did not make, with too many

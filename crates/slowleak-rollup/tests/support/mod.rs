@@ -41,9 +41,12 @@ impl Record {
 
 /// Records over a few days, disordered, with few names so that cells collide.
 pub(crate) fn records(max: usize) -> impl Strategy<Value = Vec<Record>> {
-    let name = |prefix: &'static str, count: u8| {
-        proptest::option::weighted(0.9, (0..count).prop_map(move |i| format!("{prefix}{i}")))
+    // Names that begin with each other, or look like a joiner, sort and split like any other.
+    let of = |names: &'static [&'static str]| {
+        proptest::option::weighted(0.9, proptest::sample::select(names).prop_map(str::to_owned))
     };
+    let keys = &["k", "k ", "k +", "k + ", "k + 1", "k  + 1", "k\t", "k!", "", "+", r"\+", r"k \+"];
+    let objects = &["o", "+ o", " o", "o +", "\u{1}", "\u{e9}"];
     let status = prop_oneof![
         4 => Just(None),
         1 => Just(Some("ok")),
@@ -53,10 +56,10 @@ pub(crate) fn records(max: usize) -> impl Strategy<Value = Vec<Record>> {
     ];
     let record = (
         0..5 * 24 * 60_i64,
-        name("k + ", 6),
-        name("u", 9),
-        name("s", 4),
-        name("+ o", 3),
+        of(keys),
+        of(&["u1", "u2", "u10", "u11", "u3", "+ u", "u"]),
+        of(&["s1", "s2", "s", "+"]),
+        of(objects),
         proptest::option::weighted(0.9, 0..400_i64),
         proptest::option::weighted(0.9, 0..1000_i64),
         status,
