@@ -1,5 +1,5 @@
 //! Stage 1 in thirty lines: `cargo run --release -p slowleak-rollup --example rollup -- OUT PATH...`
-//! counts the default views over a log and writes the store to OUT.
+//! counts the default views over a log and writes the store to OUT. Other views: `VIEWS="key@1h:rows user@1d:subjects"`.
 
 use std::time::Instant;
 
@@ -11,7 +11,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let out = arguments.next().ok_or("usage: rollup OUT PATH...")?;
     let paths: Vec<String> = arguments.collect();
-    let views = View::defaults();
+    let views = match std::env::var("VIEWS") {
+        Ok(views) => views.split_whitespace().map(str::parse).collect::<Result<_, _>>()?,
+        Err(_) => View::defaults(),
+    };
 
     let start = Instant::now();
     let files = discover(&paths)?;

@@ -59,10 +59,15 @@ fn a_failed_run_leaves_the_earlier_results_untouched() {
 #[test]
 fn results_are_not_taken_for_logs() {
     let dir = logs();
-    slowleak(dir.path(), "scan {}/logs --out {}/logs/out").exits(0);
-    slowleak(dir.path(), "scan {}/logs --out {}/logs/out")
+    for out in ["logs", "logs/out"] {
+        slowleak(dir.path(), &format!("scan {{}}/logs --out {{}}/{out}"))
+            .exits(1)
+            .says(&["--out lies in this folder of logs"]);
+    }
+    slowleak(dir.path(), "scan {}/logs --out {}/out").exits(0);
+    slowleak(dir.path(), "scan {}/out/findings.parquet --out {}/out")
         .exits(1)
-        .says(&["/logs/out/", "result of an earlier run"]);
+        .says(&["/out/", "result of an earlier run"]);
 }
 
 #[test]
