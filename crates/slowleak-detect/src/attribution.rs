@@ -164,9 +164,19 @@ impl Excess<'_> {
             }
             let moved: f64 =
                 gains.iter().map(|(who, gain)| gain.min(lost.get(who).copied().unwrap_or(0.0))).sum();
-            let largest = from.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-            let mirrored = moved >= EXPLAINED * gained && moved >= EXPLAINED * wanted;
-            mirrored.then_some(largest).flatten().map(|(from, _)| Cause::Migration { from })
+            let (from, _) =
+                from.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)))?;
+            // Of a slice of the key only what the other key's people did in that slice can have moved.
+            let origin = (Field::Key, from.clone());
+            let all = slices.events(std::slice::from_ref(&origin), &before)?;
+            let in_slice = |part: &(Field, String)| {
+                let events = slices.events(&[origin.clone(), part.clone()], &before).unwrap_or(0.0);
+                if all > 0.0 { events / all } else { 0.0 }
+            };
+            let share: f64 =
+                self.who.iter().filter(|(field, _)| *field != Field::Key).map(in_slice).product();
+            let mirrored = moved >= EXPLAINED * gained && moved * share >= EXPLAINED * wanted;
+            mirrored.then_some(Cause::Migration { from })
         })
     }
 }

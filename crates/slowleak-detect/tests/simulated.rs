@@ -388,6 +388,33 @@ fn people_who_move_to_another_key_explain_its_rise() {
 }
 
 #[test]
+fn people_who_move_do_not_explain_what_they_never_touched() {
+    // Half of another key's people come over on the day that a rare object of the key multiplies.
+    let mut world = company(25, |pairs, rng| {
+        for (from, onto) in [(12, 10), (13, 11)] {
+            pairs[onto].2 = busy(rng, 0..DAYS, 400.0);
+            pairs[from].2 = busy(rng, 0..90, 60.0);
+            let user = pairs[from].1.clone();
+            pairs.push((name(5), user, busy(rng, 90..DAYS, 60.0)));
+        }
+    });
+    let mut rng = Pcg64Mcg::seed_from_u64(25);
+    let mut objects: Vec<(String, Daily)> = World { entities: 40, noise: 0.1, memory: 0.3 }
+        .simulate(26)
+        .into_iter()
+        .enumerate()
+        .map(|(i, counts)| (format!("{} + table", name(10 + i)), counts))
+        .collect();
+    let leak = (0..DAYS).map(|day| poisson(&mut rng, if day >= 90 { 9.0 } else { 1.5 })).collect();
+    objects.insert(0, (format!("{} + account-edit", name(5)), leak));
+    objects.insert(1, (format!("{} + table", name(6)), busy(&mut rng, 0..90, 120.0)));
+    world.tables.push(rollup("key+object@1d:events", &objects));
+    let found = run(&world);
+    let about = found.iter().find(|finding| finding.entity.contains("account-edit")).unwrap();
+    assert!(about.severity >= Severity::Medium, "{}", about.summary);
+}
+
+#[test]
 fn a_level_that_fell_for_good_is_no_leak_before_the_fall() {
     for seed in 0..5 {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);

@@ -196,7 +196,7 @@ impl<T> Cached<T> {
         values: &ArrayRef,
         fill: impl FnOnce(&ArrayRef, &mut Vec<T>) -> Result<(), E>,
     ) -> Result<&[T], E> {
-        let known = self.values.as_ref().is_some_and(|last| std::sync::Arc::ptr_eq(last, values));
+        let known = self.values.as_ref().is_some_and(|last| same_memory(last, values));
         if !known {
             self.values = None;
             self.map.clear();
@@ -205,6 +205,23 @@ impl<T> Cached<T> {
         }
         Ok(&self.map)
     }
+}
+
+/// Whether two dictionaries are the same bytes in memory: the decoder wraps a row group's one dictionary anew
+/// for every batch. The first must still be held, or its memory might have been given to the second.
+fn same_memory(a: &ArrayRef, b: &ArrayRef) -> bool {
+    if std::sync::Arc::ptr_eq(a, b) {
+        return true;
+    }
+    let (a, b) = match (a.as_binary_opt::<i32>(), b.as_binary_opt::<i32>()) {
+        (Some(a), Some(b)) => (a, b),
+        _ => return false,
+    };
+    a.len() == b.len()
+        && a.nulls().is_none()
+        && b.nulls().is_none()
+        && std::ptr::eq(a.value_offsets(), b.value_offsets())
+        && std::ptr::eq(a.value_data(), b.value_data())
 }
 
 /// Calls `each` with the dictionary key of every row.
