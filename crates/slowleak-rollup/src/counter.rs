@@ -272,3 +272,77 @@ impl<'a> Adder<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A unit's records: (window, entity, rows, source).
+    type Unit = Vec<(i64, u32, i64, u32)>;
+
+    proptest! {
+        /// Units in any order of time, disordered within, with blocks united as soon as there are a few cells.
+        #[test]
+        fn every_record_is_counted_once(
+            units in proptest::collection::vec(
+                proptest::collection::vec((0..9_i64, 0..6_u32, 0..50_i64, 0..4_u32), 0..30),
+                0..12,
+            ),
+            compact_at in 1_usize..40,
+        ) {
+            let units: Vec<Unit> = units;
+            let view = "key@1h:rows,sources,subjects".parse().unwrap();
+            let mut counter = Counter::new(&view);
+            let mut want: BTreeMap<(i64, u32), (i64, i64, Vec<u32>)> = BTreeMap::new();
+            for unit in &units {
+                counter.start_unit();
+                counter.compact_at = compact_at;
+                let entities: Vec<u32> = unit.iter().map(|record| record.1).collect();
+                let rows: Vec<i64> = unit.iter().map(|record| record.2).collect();
+                let sources: Vec<u32> = unit.iter().map(|record| record.3).collect();
+                let subjects: Vec<Option<u64>> =
+                    sources.iter().map(|source| Some(slowleak_scan::subject_hash(&[*source as u8]))).collect();
+                let columns =
+                    Columns { rows: &rows, bytes: &[], status: &[], subjects: &subjects, sources: &sources };
+                for (row, (window, entity, more, source)) in unit.iter().enumerate() {
+                    counter.count(*window, row..row + 1, &entities, 6, &columns);
+                    let cell = want.entry((*window, *entity)).or_default();
+                    cell.0 += 1;
+                    cell.1 += more;
+                    cell.2.push(*source);
+                }
+            }
+            let shape = counter.shape.clone();
+            let mut blocks = counter.finish().unwrap();
+            blocks.sort_by_key(|block| block.window);
+            let mut united: Vec<Block> = Vec::new();
+            for block in blocks {
+                match united.last_mut() {
+                    Some(last) if last.window == block.window => last.merge(block, &shape, &mut Vec::new()),
+                    _ => united.push(block),
+                }
+            }
+            let mut got = BTreeMap::new();
+            for block in united {
+                for (cell, entity) in block.entities.iter().enumerate() {
+                    let of_cell = block.sources.iter().filter(|(at, _)| *at as usize == cell);
+                    let mut sources: Vec<u32> = of_cell.map(|(_, source)| *source).collect();
+                    sources.sort_unstable();
+                    prop_assert_eq!(block.sketches[cell].estimate(), sources.len() as f64);
+                    let sums = (block.sums[2 * cell], block.sums[2 * cell + 1]);
+                    let before = got.insert((block.window, *entity), (sums.0, sums.1, sources));
+                    prop_assert!(before.is_none());
+                }
+            }
+            for cell in want.values_mut() {
+                cell.2.sort_unstable();
+                cell.2.dedup();
+            }
+            prop_assert_eq!(got, want);
+        }
+    }
+}

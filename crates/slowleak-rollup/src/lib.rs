@@ -79,6 +79,7 @@ mod read;
 mod sketch;
 mod table;
 mod view;
+mod worker;
 mod write;
 
 pub use build::{build, fields};

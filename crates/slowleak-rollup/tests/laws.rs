@@ -155,8 +155,8 @@ fn views_with_different_metrics_merge_to_what_both_know() {
 }
 
 #[test]
-fn more_cells_than_the_compaction_floor() {
-    // Out of order and many: compaction, late cells and dense sketches all take part.
+fn disorder_and_large_sketches() {
+    // Out of order and many: late cells and dense sketches take part.
     let many: Vec<Record> = (0..60_000_i64)
         .map(|i| {
             let mut record = record(&format!("k{}", i * 7919 % 5), i * 104_729 % 2000, "s");
