@@ -1,4 +1,4 @@
-//! A finding's name: the same on every night that sees the same leak.
+//! A finding's name: the same for the same input, and usually the same on every night that sees the leak.
 
 use slowleak_record::Micros;
 use xxhash_rust::xxh3::xxh3_64;
@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Id from who, what and the day at which the evidence first sufficed: later nights lengthen the interval
-/// but do not move that day.
+/// and rarely move that day (a weak leak's baseline is fitted anew each night, and may).
 pub(crate) fn finding_id(
     detector: &str,
     dimension: &str,
