@@ -13,6 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use slowleak_benches::Mixer;
 use slowleak_record::{InputFile, Mapping};
 use slowleak_rollup::{View, build, fields};
 use slowleak_scan::{Plan, ScanOptions};
@@ -20,24 +21,6 @@ use slowleak_scan::{Plan, ScanOptions};
 const KEYS: u64 = 4_000;
 const USERS: u64 = 60_000;
 const DAYS: u64 = 30;
-
-/// A sequence of well-mixed numbers.
-struct Mixer(u64);
-
-impl Mixer {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Few names often, many seldom.
-    fn skewed(&mut self, names: u64) -> u64 {
-        let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        (unit.powi(3) * names as f64) as u64
-    }
-}
 
 fn write(path: &Path, rows: u64, hard: bool) -> Result<(), Box<dyn std::error::Error>> {
     let properties = WriterProperties::builder()

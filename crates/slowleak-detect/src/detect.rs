@@ -273,6 +273,7 @@ impl Run<'_> {
             expected_false: lead.expected_false,
             open,
             summary: String::new(),
+            cause: lead.cause.as_ref().map(Cause::words),
             evidence: members.iter().zip(bounds).map(|(m, (start, end))| m.evidence(start, end)).collect(),
             shares,
             timeline: self.points(&lead.timeline),

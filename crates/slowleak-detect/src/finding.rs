@@ -143,6 +143,8 @@ pub struct Finding {
     pub open: bool,
     /// One sentence for a person.
     pub summary: String,
+    /// The honest cause that makes it information only, to end a sentence; `None` where none was found.
+    pub cause: Option<String>,
     /// Every interval folded into the finding, the leading one first.
     pub evidence: Vec<Evidence>,
     /// How the excess splits over the parts of the leading entity and related views, largest first.

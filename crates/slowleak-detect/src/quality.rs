@@ -260,6 +260,7 @@ mod tests {
             expected_false: Some(1e-4),
             open: false,
             summary: String::new(),
+            cause: None,
             evidence: Vec::new(),
             shares: Vec::new(),
             timeline: Vec::new(),

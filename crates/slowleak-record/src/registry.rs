@@ -8,8 +8,9 @@ use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 
-use crate::{InputError, InputResult, Micros};
+use crate::{InputError, InputResult, Micros, guarded};
 
 /// What is known about one key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -166,18 +167,20 @@ fn read_csv(path: &Path) -> InputResult<Cells> {
 }
 
 fn read_parquet(path: &Path) -> InputResult<Cells> {
-    let wrong =
-        |error: &dyn std::fmt::Display| InputError::new(path, error).remedy("expected a Parquet file");
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|error| wrong(&error))?;
+    let wrong = |error: String| {
+        InputError::new(path, error).remedy("expected a whole Parquet file: write or copy it again")
+    };
+    let file = File::open(path).map_err(|error| InputError::new(path, error))?;
+    let decode = || {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
+        let batches = reader.collect::<Result<Vec<RecordBatch>, _>>();
+        batches.map_err(ParquetError::from)
+    };
     let (mut header, mut cells) = (Vec::new(), Vec::new());
-    for batch in reader {
-        let batch: RecordBatch = batch.map_err(|error| wrong(&error))?;
+    for batch in guarded(decode).map_err(wrong)? {
         header = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         let columns = batch.columns().iter().map(|column| cast(column, &DataType::Utf8));
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
         let texts: Vec<&StringArray> =
             columns.iter().filter_map(|column| column.as_any().downcast_ref()).collect();
         for row in 0..batch.num_rows() {
@@ -191,6 +194,10 @@ fn read_parquet(path: &Path) -> InputResult<Cells> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::ArrayRef;
+    use parquet::arrow::ArrowWriter;
 
     fn keys(text: &str) -> InputResult<Registry> {
         let dir = tempfile::tempdir().unwrap();
@@ -215,5 +222,38 @@ mod tests {
         assert!(keys("owner\nkim\n").unwrap_err().to_string().contains("no column \"key\""));
         assert!(keys("key\nk1\nk1\n").unwrap_err().to_string().contains("twice"));
         assert!(keys("key,owner\n,kim\n").unwrap_err().to_string().contains("blank"));
+    }
+
+    #[test]
+    fn a_damaged_parquet_file_is_an_error_with_its_name_and_never_a_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.parquet");
+        let text = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
+        let columns = [
+            ("key", text(vec![Some("k1"), Some("k2")]), true),
+            ("owner", text(vec![Some("kim"), None]), true),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let mut registry = Registry::default();
+        registry.read_keys(&path).unwrap();
+        assert_eq!(registry.keys["k1"].owner.as_deref(), Some("kim"));
+
+        let mut gave_up = 0;
+        for at in 0..whole.len() {
+            for value in [0x00, 0x7f, 0xff, whole[at] ^ 0x01, whole[at] ^ 0x80] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                std::fs::write(&path, &damaged).unwrap();
+                let Err(error) = Registry::default().read_keys(&path) else { continue };
+                let text = error.to_string();
+                assert!(text.contains("keys.parquet: "), "byte {at}: {text}");
+                gave_up += usize::from(text.contains("the decoder gave up on damaged bytes"));
+            }
+        }
+        assert!(gave_up > 0, "no damage made the decoder panic: the guard went untested");
     }
 }

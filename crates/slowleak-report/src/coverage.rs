@@ -1,27 +1,53 @@
 //! `coverage.json`: what was read, what was not, and what was examined. The contract's members come first;
 //! the others may be ignored by a reader that does not know them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use slowleak_record::Micros;
-use slowleak_scan::{RowReason, Tally, ValueReason};
+use slowleak_record::{Matched, Micros};
+use slowleak_scan::{Coverage, RowReason, Tally, ValueReason};
 
 use crate::Run;
 use crate::escape::json_text;
 
 #[derive(Serialize)]
-struct CoverageJson {
+struct CoverageJson<'a> {
     files: Units,
     row_groups: Units,
     rows: Rows,
     rejected: Vec<Rejected>,
     gaps: Vec<Stretch>,
-    columns: Columns,
+    columns: Columns<'a>,
     time: Stretch,
     /// False where detection ran over a rollup whose making is not known: every count is then 0.
     known: bool,
     rejected_rows: Vec<Count>,
     rejected_values: Vec<Count>,
     scope: Vec<Examined>,
+    /// Absent where no registry was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry: Option<Registries>,
+}
+
+#[derive(Serialize)]
+struct Registries {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Listed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    people: Option<Listed>,
+}
+
+/// Rows of a registry, and those whose id is in the log.
+#[derive(Serialize)]
+struct Listed {
+    listed: u64,
+    in_log: u64,
+}
+
+impl From<&Matched> for Listed {
+    fn from(matched: &Matched) -> Self {
+        Self { listed: matched.listed, in_log: matched.in_log }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,8 +78,10 @@ struct Stretch {
 }
 
 #[derive(Serialize)]
-struct Columns {
-    missing: Vec<String>,
+struct Columns<'a> {
+    missing: &'a [String],
+    /// Field to the number of files read that lack it, where others have it.
+    partial: &'a BTreeMap<String, u64>,
 }
 
 #[derive(Serialize)]
@@ -95,7 +123,7 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, serde_json::Error> {
             .map(|file| Rejected { path: file.path.clone(), reason: file.reason.clone() })
             .collect(),
         gaps: coverage.gaps.iter().copied().map(stretch).collect(),
-        columns: Columns { missing: coverage.missing_columns.clone() },
+        columns: Columns { missing: &coverage.missing_columns, partial: &coverage.partial_columns },
         time: coverage.time.map_or(Stretch { start: None, end: None }, stretch),
         known: run.coverage.is_some(),
         rejected_rows: coverage
@@ -121,10 +149,27 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, serde_json::Error> {
                 tail_scale: family.tail_scale,
             })
             .collect(),
+        registry: run.registry.map(|registry| Registries {
+            keys: registry.keys.as_ref().map(Listed::from),
+            people: registry.people.as_ref().map(Listed::from),
+        }),
     };
     let mut text = json_text(&content, true)?;
     text.push('\n');
     Ok(text)
+}
+
+/// Why rows were rejected, with how many: by reason, then those that fell with their file.
+pub fn rejected_rows(coverage: &Coverage) -> Vec<(u64, &'static str)> {
+    let told: u64 = coverage.rejected_rows.iter().map(|(_, count)| count).sum();
+    let with_file = (coverage.rows.rejected.saturating_sub(told), "in rejected files");
+    let told = coverage.rejected_rows.iter().map(|&(reason, count)| (count, row_reason(reason)));
+    told.chain([with_file]).filter(|(count, _)| *count > 0).collect()
+}
+
+/// Why values were left out of rows that count, with how many, by reason.
+pub fn rejected_values(coverage: &Coverage) -> Vec<(u64, &'static str)> {
+    coverage.rejected_values.iter().map(|&(reason, count)| (count, value_reason(reason))).collect()
 }
 
 /// The word for why a row was left out.

@@ -23,10 +23,9 @@ pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
     sheet.gap();
     seen(&mut sheet, finding);
     sheet.gap();
-    if finding.detector.is_rule() {
-        fact(&mut sheet, finding);
-    } else {
-        argument(&mut sheet, finding);
+    match words::rule(finding.detector) {
+        Some(rule) => fact(&mut sheet, finding, rule),
+        None => argument(&mut sheet, finding),
     }
     evidence(&mut sheet, finding);
     shares(&mut sheet, finding);
@@ -80,12 +79,11 @@ fn unit(finding: &Finding, value: f64) -> &'static str {
     if finding.metric == Metric::Bytes { "returned" } else { words::unit(finding.metric, value) }
 }
 
-fn fact(sheet: &mut Sheet, finding: &Finding) {
+fn fact(sheet: &mut Sheet, finding: &Finding, rule: &str) {
     sheet.heading("Why it is reported");
     let text = format!(
-        "This is a rule, not a likelihood: the credential {}. First such use {} UTC, last before {} UTC. \
+        "This is a rule, not a likelihood: the credential {rule}. First such use {} UTC, last before {} UTC. \
          It follows from the log and the registers alone; no baseline enters.",
-        words::rule(finding),
         words::instant(finding.start),
         words::instant(finding.end),
     );

@@ -1,6 +1,8 @@
 //! `report.html`: one page that needs no network and runs no script. The template escapes markup; what
 //! comes in here has its hidden characters shown.
 
+use std::path::Path;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
@@ -39,6 +41,7 @@ struct Page {
     sections: Vec<Section>,
     untold: usize,
     coverage: CoverageRows,
+    not_in_log: Vec<String>,
     scope: Vec<ScopeRow>,
     inputs: Vec<String>,
     settings: Vec<(String, String)>,
@@ -52,6 +55,8 @@ struct Row {
     anchor: Option<String>,
     severity: &'static str,
     who: String,
+    /// Why it is information only.
+    cause: Option<String>,
     when: String,
     length: String,
     open: bool,
@@ -158,10 +163,11 @@ fn content(run: &Run<'_>) -> Page {
             .iter()
             .take(TOLD)
             .enumerate()
-            .map(|(index, finding)| section(index, finding))
+            .map(|(index, finding)| section(index, finding, run.out))
             .collect(),
         untold: findings.len().min(LISTED).saturating_sub(TOLD),
         coverage: coverage(run.coverage),
+        not_in_log: summary::not_in_log(run),
         scope: scope(run),
         inputs: run.inputs.iter().take(DETAIL).map(|input| show(input)).collect(),
         settings: run.settings.iter().map(|(name, value)| (show(name), show(value))).collect(),
@@ -191,6 +197,7 @@ fn row(index: usize, finding: &Finding) -> Row {
         anchor: (index < TOLD).then(|| anchor(index)),
         severity: finding.severity.name(),
         who: words::who(&finding.dimension, &finding.entity, show),
+        cause: finding.cause.as_deref().map(show),
         when: words::interval_brief(finding.start, finding.end),
         length: words::duration(finding.start, finding.end),
         open: finding.open,
@@ -202,7 +209,7 @@ fn row(index: usize, finding: &Finding) -> Row {
     }
 }
 
-fn section(index: usize, finding: &Finding) -> Section {
+fn section(index: usize, finding: &Finding, out: Option<&Path>) -> Section {
     let mut facts = vec![("Observed", words::quantity(finding.metric, finding.observed))];
     if !finding.detector.is_rule() {
         facts.push(("Expected", words::quantity(finding.metric, finding.expected)));
@@ -254,7 +261,7 @@ fn section(index: usize, finding: &Finding) -> Section {
         certainty: words::certainty(finding.expected_false),
         chart: Chart::new(finding),
         steps: advice::steps(finding),
-        command: advice::command(finding, None),
+        command: advice::command(finding, out),
         reasons,
         doubts: doubts(finding),
         evidence: evidence.collect(),

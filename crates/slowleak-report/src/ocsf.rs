@@ -282,6 +282,7 @@ fn own_figures(finding: &Finding) -> Value {
         ("score_nats", json!(finding.score)),
         ("expected_false", json!(finding.expected_false)),
         ("open", json!(finding.open)),
+        ("cause", json!(finding.cause)),
         ("shares", shares.collect()),
     ]) })
 }

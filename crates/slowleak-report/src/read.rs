@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use slowleak_detect::Finding;
-use slowleak_record::{InputError, InputResult};
+use slowleak_record::{InputError, InputResult, guarded};
 
 use crate::tables::{Columns, Unreadable};
 use crate::write::{EVIDENCE, FINDINGS, RUN_DIGEST, SHARES, TIMELINE};
@@ -64,17 +65,20 @@ impl Stored {
         if !path.exists() {
             return Ok(None);
         }
-        let broken = |cause: &dyn std::fmt::Display| {
+        let broken = |cause: String| {
             InputError::new(&path, cause).remedy("write the report again with `slowleak detect`")
         };
-        let file = File::open(&path).map_err(|error| broken(&error))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
-        let metadata = reader.metadata().file_metadata().key_value_metadata();
-        let digest = metadata
-            .and_then(|pairs| pairs.iter().find(|pair| pair.key == RUN_DIGEST))
-            .and_then(|pair| pair.value.clone());
-        let batches = reader.build().map_err(|error| broken(&error))?.collect::<Result<_, _>>();
-        let batches = batches.map_err(|error| broken(&error))?;
+        let file = File::open(&path).map_err(|error| broken(error.to_string()))?;
+        let decode = || {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            let metadata = reader.metadata().file_metadata().key_value_metadata();
+            let digest = metadata
+                .and_then(|pairs| pairs.iter().find(|pair| pair.key == RUN_DIGEST))
+                .and_then(|pair| pair.value.clone());
+            let batches = reader.build()?.collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, ParquetError>((digest, batches))
+        };
+        let (digest, batches) = guarded(decode).map_err(broken)?;
         Ok(Some(Self { path, digest, batches }))
     }
 

@@ -3,33 +3,36 @@
 use std::path::Path;
 
 use slowleak_detect::{Detection, Finding, Severity};
-use slowleak_record::Micros;
+use slowleak_record::{Micros, RegistryMatch};
 use slowleak_scan::Coverage;
 
 /// A finished run, borrowed from whoever made it.
 ///
-/// Everything but [`Run::out`] reaches the written files; so for the same bytes pass the same values, and
-/// no clock or thread count among the settings.
+/// Everything reaches the written files ([`Run::out`] the page alone); so for the same bytes pass the same
+/// values, and no clock or thread count among the settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// Findings by rank, and what was examined.
     pub detection: &'a Detection,
     /// What was read; `None` where detection ran over a rollup whose making is not known.
     pub coverage: Option<&'a Coverage>,
+    /// How much of the key and people registries the log knows; `None` where none were given.
+    pub registry: Option<&'a RegistryMatch>,
     /// Heading of the HTML report, for instance `Nightly scan`; empty for the default.
     pub title: &'a str,
     /// Paths that were read, as the user named them; the HTML report lists them.
     pub inputs: &'a [String],
     /// Settings worth recording, as (name, value) in the order to show.
     pub settings: &'a [(String, String)],
-    /// The output folder, for the advice on the terminal alone; `None` where nothing was written.
+    /// The output folder, for the commands that the page and the terminal advise; `None` where nothing was
+    /// written.
     pub out: Option<&'a Path>,
 }
 
 impl<'a> Run<'a> {
-    /// A run with no title, inputs, settings or output folder.
+    /// A run with no registries, title, inputs, settings or output folder.
     pub fn new(detection: &'a Detection, coverage: Option<&'a Coverage>) -> Self {
-        Self { detection, coverage, title: "", inputs: &[], settings: &[], out: None }
+        Self { detection, coverage, registry: None, title: "", inputs: &[], settings: &[], out: None }
     }
 
     /// End of the data: the last record counted or, where coverage is not known, the latest end of a

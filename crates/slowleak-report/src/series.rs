@@ -175,6 +175,7 @@ mod tests {
             expected_false: None,
             open: false,
             summary: String::new(),
+            cause: None,
             evidence: Vec::new(),
             shares: Vec::new(),
             timeline: (0..days).map(point).collect(),

@@ -5,8 +5,11 @@ use slowleak_record::Micros;
 
 use crate::escape::csv_cell;
 
+/// How the first line begins, whatever columns a version adds to its end.
+pub(crate) const FIRST_COLUMNS: &str = "finding_id,rank,severity,detector,dimension,";
+
 const HEADER: &str = "finding_id,rank,severity,detector,dimension,entity,key,user,metric,start,end,observed,expected,\
-                      subjects,score,expected_false,open,summary";
+                      subjects,score,expected_false,open,summary,cause";
 
 /// One line a finding, in order, after a line of column names. Every text cell is quoted; an absent value
 /// is an empty cell; times are RFC 3339 in UTC.
@@ -33,6 +36,7 @@ pub(crate) fn csv(findings: &[Finding]) -> String {
             number(finding.expected_false),
             finding.open.to_string(),
             csv_cell(&finding.summary),
+            optional(&finding.cause),
         ];
         out.push_str(&cells.join(","));
         out.push_str("\r\n");

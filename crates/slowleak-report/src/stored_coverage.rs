@@ -1,6 +1,7 @@
 //! `coverage.json` on its own: written where only stage 1 ran, and read back so that detection over a stored
 //! rollup can say what was read to make it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -71,6 +72,8 @@ struct Stretch {
 #[derive(Deserialize)]
 struct Columns {
     missing: Vec<String>,
+    #[serde(default)]
+    partial: BTreeMap<String, u64>,
 }
 
 #[derive(Deserialize)]
@@ -121,9 +124,15 @@ pub fn read_coverage(path: &Path) -> InputResult<Option<Coverage>> {
         rejected_values: counts(&stored.rejected_values, &VALUE_REASONS, value_reason)
             .map_err(|e| broken(&e))?,
         missing_columns: stored.columns.missing,
+        partial_columns: stored.columns.partial,
         time: stretch(&stored.time)?,
         gaps,
     }))
+}
+
+/// Whether `text` has the members that the contract asks of a `coverage.json`.
+pub(crate) fn is_one(text: &str) -> bool {
+    serde_json::from_str::<Stored>(text).is_ok()
 }
 
 /// Reasons back from their words.
@@ -154,6 +163,7 @@ mod tests {
             rejected_rows: ROW_REASONS.map(|reason| (reason, 2)).to_vec(),
             rejected_values: VALUE_REASONS.map(|reason| (reason, 3)).to_vec(),
             missing_columns: vec!["subject".into()],
+            partial_columns: [("rows".to_owned(), 2), ("bytes".to_owned(), 1)].into(),
             time: Some((Micros(-1), Micros(1_750_000_000_123_456))),
             gaps: vec![(Micros(0), Micros(Micros::HOUR))],
         };

@@ -2,6 +2,7 @@
 //! what could not be seen.
 
 use slowleak_detect::{Finding, Severity};
+use slowleak_record::{Matched, RegistryMatch};
 use slowleak_rollup::Metric;
 use slowleak_scan::Coverage;
 
@@ -37,6 +38,9 @@ pub fn summary(run: &Run<'_>, width: usize, color: bool) -> String {
     sheet.gap();
     examined(&mut sheet, run);
     read(&mut sheet, run.coverage);
+    for line in not_in_log(run) {
+        sheet.paragraph(10, "", &line);
+    }
     sheet.finish()
 }
 
@@ -103,7 +107,10 @@ fn table(sheet: &mut Sheet, findings: &[Finding]) {
             let mut row = vec![
                 finding.rank.to_string(),
                 finding.severity.name().to_owned(),
-                who(finding, who_width),
+                match &finding.cause {
+                    Some(cause) => format!("{}\n{}", who(finding, who_width), brief(cause, advice::WIDEST)),
+                    None => who(finding, who_width),
+                },
                 format!("{}{open}", words::interval_brief(finding.start, finding.end)),
                 finding.subjects.map_or("-".to_owned(), |subjects| format!("~{}", words::about(subjects))),
                 words::certainty_brief(finding.expected_false),
@@ -232,6 +239,30 @@ fn read(sheet: &mut Sheet, coverage: Option<&Coverage>) {
     }
 }
 
+/// What of the registries the log does not know, one sentence each; empty where it knows all.
+pub(crate) fn not_in_log(run: &Run<'_>) -> Vec<String> {
+    let Some(RegistryMatch { keys, people }) = run.registry else { return Vec::new() };
+    let line = |matched: &Option<Matched>, one: &str, many: &str, what: &str| {
+        let matched = matched.as_ref().filter(|matched| matched.absent() > 0)?;
+        let (absent, listed) = (words::whole(matched.absent()), words::whole(matched.listed));
+        let noun = words::plural(matched.listed as f64, one, many);
+        let first = matched.first_absent.as_deref().unwrap_or_default();
+        Some(format!(
+            "Registry: {absent} of {listed} {noun} {what}, {} for one.",
+            brief(first, advice::WIDEST)
+        ))
+    };
+    let keys = line(keys, "key", "keys", "not in the log");
+    let people = line(people, "person", "people", "neither act in the log nor own a key in it");
+    keys.into_iter().chain(people).collect()
+}
+
+/// `30 where the time is null; 4 in rejected files`.
+fn listed(reasons: &[(u64, &str)]) -> String {
+    let each = reasons.iter().map(|(count, reason)| format!("{} {reason}", words::whole(*count)));
+    each.collect::<Vec<_>>().join("; ")
+}
+
 /// What of the input was not used, one sentence each; empty where all of it was.
 pub(crate) fn not_read(coverage: &Coverage) -> Vec<String> {
     let mut lines = Vec::new();
@@ -249,13 +280,9 @@ pub(crate) fn not_read(coverage: &Coverage) -> Vec<String> {
         lines.push(format!("NOT SCANNED: {files} rejected. {}{more}", named.join("; ")));
     }
     if coverage.rows.rejected > 0 {
-        let reasons: Vec<String> = coverage
-            .rejected_rows
-            .iter()
-            .map(|&(reason, count)| format!("{} {}", words::whole(count), coverage::row_reason(reason)))
-            .collect();
         let rows = number(coverage.rows.rejected, "record", "records");
-        lines.push(format!("NOT COUNTED: {rows} rejected ({}).", reasons.join("; ")));
+        let reasons = coverage::rejected_rows(coverage);
+        lines.push(format!("NOT COUNTED: {rows} rejected ({}).", listed(&reasons)));
     }
     if !coverage.gaps.is_empty() {
         let longest =
@@ -272,13 +299,20 @@ pub(crate) fn not_read(coverage: &Coverage) -> Vec<String> {
         let columns: Vec<_> = coverage.missing_columns.iter().map(|name| visible(name)).collect();
         lines.push(format!("Not logged, so not examined: {}.", columns.join(", ")));
     }
-    if !coverage.rejected_values.is_empty() {
-        let reasons: Vec<String> = coverage
-            .rejected_values
-            .iter()
-            .map(|&(reason, count)| format!("{} {}", words::whole(count), coverage::value_reason(reason)))
+    if !coverage.partial_columns.is_empty() {
+        let files = number(coverage.files.read, "file", "files");
+        let columns = coverage.partial_columns.iter();
+        let columns: Vec<String> = columns
+            .map(|(name, lacking)| {
+                format!("{} ({} of {files} lack it)", visible(name), words::whole(*lacking))
+            })
             .collect();
-        lines.push(format!("Values left out of records that count: {}.", reasons.join("; ")));
+        lines
+            .push(format!("Logged by part of the files, so counted in those alone: {}.", columns.join(", ")));
+    }
+    if !coverage.rejected_values.is_empty() {
+        let reasons = coverage::rejected_values(coverage);
+        lines.push(format!("Values left out of records that count: {}.", listed(&reasons)));
     }
     if coverage.rows.pruned + coverage.files.pruned + coverage.row_groups.pruned > 0 {
         let files = number(coverage.files.pruned, "file", "files");

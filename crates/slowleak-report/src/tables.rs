@@ -59,7 +59,8 @@ pub(crate) fn findings(findings: &[Finding]) -> Result<RecordBatch, ArrowError> 
         ("score", float(each.clone().map(|f| f.score)), false),
         ("expected_false", Arc::new(Float64Array::from_iter(each.clone().map(|f| f.expected_false))), true),
         ("open", Arc::new(BooleanArray::from_iter(each.clone().map(|f| Some(f.open)))), false),
-        ("summary", text(each.map(|f| f.summary.as_str())), false),
+        ("summary", text(each.clone().map(|f| f.summary.as_str())), false),
+        ("cause", Arc::new(StringArray::from_iter(each.map(|f| f.cause.as_deref()))), true),
     ])
 }
 
@@ -183,6 +184,9 @@ impl Columns {
         let expected_false = self.float_or_null("expected_false")?;
         let open: BooleanArray = self.typed("open", &DataType::Boolean, false)?;
         let summary = self.text("summary")?;
+        // Runs of earlier versions have none.
+        let cause = self.0.column_by_name("cause").map(|_| self.text_or_null("cause")).transpose()?;
+        let cause = |row| cause.as_ref().filter(|cause| cause.is_valid(row)).map(|cause| cause.value(row));
         let rows = 0..self.0.num_rows();
         rows.map(|row| {
             Ok(Finding {
@@ -204,6 +208,7 @@ impl Columns {
                 expected_false: expected_false.is_valid(row).then(|| expected_false.value(row)),
                 open: open.value(row),
                 summary: summary.value(row).to_owned(),
+                cause: cause(row).map(str::to_owned),
                 evidence: Vec::new(),
                 shares: Vec::new(),
                 timeline: Vec::new(),

@@ -13,6 +13,7 @@ use slowleak_detect::{Detection, Detector, Evidence, Finding, Point, Severity, S
 use slowleak_record::Micros;
 use slowleak_report::{Run, explain, read_findings, summary, visible, write_outputs};
 use slowleak_rollup::Metric;
+use slowleak_scan::{Coverage, RowReason};
 use tempfile::tempdir;
 
 fn written(run: &Run<'_>) -> BTreeMap<String, Vec<u8>> {
@@ -96,6 +97,7 @@ fn findings_parquet_has_the_columns_of_the_contract() {
         ("expected_false", DataType::Float64, true),
         ("open", DataType::Boolean, false),
         ("summary", DataType::Utf8, false),
+        ("cause", DataType::Utf8, true),
     ];
     let found: Vec<_> = reader
         .schema()
@@ -272,6 +274,46 @@ fn the_terminal_says_what_matters() {
 }
 
 #[test]
+fn information_says_why_it_is_no_more_and_the_page_names_its_folder() {
+    let mut finding = specimen::weak();
+    finding.severity = Severity::Info;
+    finding.cause = Some("explained by traffic that moved here from key old-batch".to_owned());
+    let detection = Detection { findings: vec![finding.clone()], scope: specimen::scope() };
+    let run = Run { out: Some(Path::new("out dir")), ..Run::new(&detection, None) };
+    let files = written(&run);
+    for text in [&summary(&run, 80, false), &summary(&run, 200, false), text(&files, "report.html")] {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // Wrapped in its column, it stands between those beside it.
+        for word in ["explained by", "moved", "from key", "old-batch"] {
+            assert!(flat.contains(word), "{word} in\n{text}");
+        }
+    }
+    let page = text(&files, "report.html");
+    assert!(page.contains("explained by traffic that moved here from key old-batch"), "{page}");
+    assert!(page.contains("slowleak explain b7700c11d2aa9034 --out &#x27;out dir&#x27;"), "{page}");
+    assert!(text(&files, "findings.csv").contains("old-batch"));
+    assert_eq!(json_lines(&files)[0]["unmapped"]["slowleak"]["cause"], finding.cause.unwrap());
+}
+
+#[test]
+fn rejected_records_are_never_without_a_reason() {
+    let detection = Detection::default();
+    let mut coverage = specimen::coverage();
+    coverage.rows.rejected = 3_000;
+    coverage.rejected_rows = Vec::new();
+    let said = |coverage: &Coverage| {
+        let text = summary(&Run::new(&detection, Some(coverage)), 200, false);
+        text.lines().find(|line| line.contains("NOT COUNTED")).unwrap().trim().to_owned()
+    };
+    assert_eq!(said(&coverage), "NOT COUNTED: 3,000 records rejected (3,000 in rejected files).");
+    coverage.rejected_rows = vec![(RowReason::NoPrincipal, 30)];
+    assert_eq!(
+        said(&coverage),
+        "NOT COUNTED: 3,000 records rejected (30 neither key nor user is given; 2,970 in rejected files)."
+    );
+}
+
+#[test]
 fn explain_works_from_the_folder_alone() {
     let (detection, dir) = (specimen::detection(), tempdir().unwrap());
     write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
@@ -384,6 +426,7 @@ prop_compose! {
         subjects in prop::option::of(number()),
         open: bool,
         summary in any::<String>(),
+        cause in prop::option::of(any::<String>()),
         evidence in prop::collection::vec(any_evidence(), 0..4),
         shares in prop::collection::vec((any::<String>(), any::<String>(), number(), number(), number()), 0..4),
         timeline in prop::collection::vec((micros(), number(), number()), 0..6),
@@ -392,7 +435,7 @@ prop_compose! {
             id: String::new(), rank: 1, severity, detector: leading.detector, dimension: leading.dimension,
             entity: leading.entity, key, user, metric: leading.metric, start: leading.start, end: leading.end,
             observed: leading.observed, expected: leading.expected, subjects, score: leading.score,
-            expected_false: leading.expected_false, open, summary, evidence,
+            expected_false: leading.expected_false, open, summary, cause, evidence,
             shares: shares.into_iter().map(|(dimension, value, observed, expected, share)| {
                 Share { dimension, value, observed, expected, share }
             }).collect(),

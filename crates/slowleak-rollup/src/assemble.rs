@@ -2,12 +2,17 @@
 //! entity ids. Out: one table, sorted by entity bytes and window. Partial counts merge exactly, in whatever
 //! order they come.
 
+mod stretches;
+
 use rayon::prelude::*;
 use slowleak_record::Micros;
 
-use crate::block::{Block, NONE, Shape, add_rows};
+use crate::block::{NONE, Shape};
 use crate::cells::Cells;
+use crate::closed::Closed;
+use crate::counter::unite;
 use crate::{Metric, Sketch, Table, View};
+use stretches::{Arranged, Stretches};
 
 /// The table of `cells`, which are consolidated; their entity ids are positions in `entities`, ascending.
 /// Where `counted_sources` holds, each cell's last number is that of its distinct sources.
@@ -56,105 +61,179 @@ pub(crate) fn ranked<'a>(
     (out, ranks)
 }
 
-/// The table of all `blocks`, of which every part's entity ids are renamed to positions in `entities` by its
-/// map; every entity has a cell.
+/// The table of all blocks of a view: `parts` are those of each worker, with the position in `entities` of each of its
+/// entity ids. Every entity has a cell.
 ///
-/// Blocks are taken in order of time and their cells dealt out to the entities: each entity's cells then
-/// arrive in order, and those of the same window one after the other, without a sort of the cells.
-pub(crate) fn table_of_blocks(view: &View, entities: Vec<String>, parts: Vec<(Vec<Block>, &[u32])>) -> Table {
+/// Blocks lie by time, the table by entity: the cells are transposed. Blocks of one window are united first, so that
+/// the place of every cell is known before it is moved; then stretches of entities are filled side by side, each
+/// small enough for its columns to stay in the cache.
+pub(crate) fn table_of_blocks(
+    view: &View,
+    entities: Vec<String>,
+    parts: Vec<(Vec<Closed>, &[u32])>,
+) -> Table {
     let shape = Shape::of(view);
-    let width = shape.width();
-    let mut blocks: Vec<(Block, &[u32])> = parts
-        .into_iter()
-        .flat_map(|(blocks, map)| blocks.into_iter().map(move |block| (block, map)))
-        .collect();
-    blocks.sort_by_key(|(block, _)| block.window);
+    let blocks = united(parts, &shape);
+    let offsets = offsets(&blocks, entities.len());
+    let cells = offsets.last().copied().unwrap_or(0);
 
-    let mut starts = vec![0_usize; entities.len() + 1];
-    for (block, map) in &blocks {
-        for entity in &block.entities {
-            starts[map[*entity as usize] as usize + 1] += 1;
-        }
-    }
-    for at in 1..starts.len() {
-        starts[at] += starts[at - 1];
-    }
-    let room = starts.last().copied().unwrap_or(0);
-    let mut ends = starts.clone();
-    let mut windows = vec![Micros(0); room];
-    let mut sums = vec![0_i64; room * width];
-    let mut sketches = vec![Sketch::default(); if shape.subjects { room } else { 0 }];
-    let mut sources: Vec<(usize, u32)> = Vec::new();
-    for (block, map) in blocks {
-        let mut dealt = vec![0; if block.sources.is_empty() { 0 } else { block.len() }];
-        let mut theirs = block.sketches.into_iter();
-        for (cell, (entity, row)) in block.entities.iter().zip(block.sums.chunks_exact(width)).enumerate() {
-            let rank = map[*entity as usize] as usize;
-            let end = ends[rank];
-            let sketch = theirs.next();
-            let at = if end > starts[rank] && windows[end - 1].0 == block.window {
-                add_rows(&mut sums[(end - 1) * width..end * width], row);
-                if let (Some(mine), Some(theirs)) = (sketches.get_mut(end - 1), sketch) {
-                    mine.merge(&theirs);
-                }
-                end - 1
-            } else {
-                windows[end] = Micros(block.window);
-                sums[end * width..(end + 1) * width].copy_from_slice(row);
-                if let Some(sketch) = sketch {
-                    sketches[end] = sketch;
-                }
-                ends[rank] += 1;
-                end
-            };
-            if let Some(dealt) = dealt.get_mut(cell) {
-                *dealt = at;
-            }
-        }
-        sources.extend(block.sources.iter().map(|(cell, source)| (dealt[*cell as usize], *source)));
-    }
+    let stretches = Stretches::new(&offsets);
+    let blocks: Vec<Arranged> = blocks.into_par_iter().map(|block| stretches.arrange(block)).collect();
+    // Zeros take no memory before they are written to, which the stretches do side by side.
+    let mut windows = vec![0_i64; cells];
+    let metrics: Vec<Metric> =
+        shape.sums.iter().copied().chain(shape.sources.then_some(Metric::Sources)).collect();
+    let mut columns: Vec<Vec<i64>> = metrics.iter().map(|_| vec![0; cells]).collect();
+    let mut subjects = vec![Sketch::default(); if shape.subjects { cells } else { 0 }];
+    stretches.fill(blocks, &offsets, &mut windows, &mut columns, &mut subjects);
 
-    let mut counts = columns(&shape.sums, &sums);
-    drop(sums);
-    if shape.sources {
-        sources.sort_unstable();
-        sources.dedup();
-        let mut distinct = vec![0; room];
-        sources.iter().for_each(|(cell, _)| distinct[*cell] += 1);
-        counts[Metric::Sources as usize] = distinct;
-    }
-    let mut table =
-        Table { view: view.clone(), entities, offsets: starts, windows, counts, subjects: sketches };
-    close_gaps(&mut table, &ends);
-    table
+    let mut counts: [Vec<i64>; 7] = Default::default();
+    metrics.iter().zip(columns).for_each(|(metric, column)| counts[*metric as usize] = column);
+    let windows = windows.into_iter().map(Micros).collect();
+    Table { view: view.clone(), entities, offsets, windows, counts, subjects }
 }
 
-/// Removes the room that merged cells left between an entity's end and the next one's start.
-fn close_gaps(table: &mut Table, ends: &[usize]) {
-    let starts = std::mem::take(&mut table.offsets);
-    let kept = |cell: usize, entity: &mut usize| {
-        while cell >= starts[*entity + 1] {
-            *entity += 1;
+/// Where each entity's cells start in the table; one more entry than entities.
+fn offsets(blocks: &[Closed], entities: usize) -> Vec<usize> {
+    let cells: usize = blocks.iter().map(Closed::len).sum();
+    // Threads count apart as long as their counts are few against the cells.
+    let parts = (cells / (4 * entities).max(1)).clamp(1, rayon::current_num_threads());
+    let count = |blocks: &[Closed]| {
+        let mut counts = vec![0_u32; entities];
+        for block in blocks {
+            block.entities.iter().for_each(|entity| counts[*entity as usize] += 1);
         }
-        cell < ends[*entity]
+        counts
     };
-    fn retain<T>(column: &mut Vec<T>, kept: impl Fn(usize, &mut usize) -> bool) {
-        let (mut cell, mut entity) = (0, 0);
-        column.retain(|_| {
-            cell += 1;
-            kept(cell - 1, &mut entity)
-        });
+    let counts: Vec<Vec<u32>> = blocks.par_chunks(blocks.len().div_ceil(parts).max(1)).map(count).collect();
+    let mut offsets = Vec::with_capacity(entities + 1);
+    let mut end = 0;
+    offsets.push(end);
+    for entity in 0..entities {
+        end += counts.iter().map(|counts| counts[entity] as usize).sum::<usize>();
+        offsets.push(end);
     }
-    let used: usize = ends.iter().zip(&starts).map(|(end, start)| end - start).sum();
-    if used < table.windows.len() {
-        retain(&mut table.windows, kept);
-        table.counts.iter_mut().for_each(|column| retain(column, kept));
-        retain(&mut table.subjects, kept);
+    offsets
+}
+
+/// One block a window, in order of time, entities named by their positions in the table.
+fn united(parts: Vec<(Vec<Closed>, &[u32])>, shape: &Shape) -> Vec<Closed> {
+    let mut blocks: Vec<Closed> = parts
+        .into_par_iter()
+        .flat_map(|(blocks, map)| {
+            blocks.into_par_iter().map(move |mut block| {
+                block.entities.iter_mut().for_each(|entity| *entity = map[*entity as usize]);
+                block
+            })
+        })
+        .collect();
+    blocks.sort_by_key(|block| block.window);
+    let mut groups: Vec<Vec<Closed>> = Vec::new();
+    for block in blocks {
+        match groups.last_mut() {
+            Some(group) if group[0].window == block.window => group.push(block),
+            _ => groups.push(vec![block]),
+        }
     }
-    let mut at = 0;
-    table.offsets = vec![0];
-    for (start, end) in starts.iter().zip(ends).take(table.entities.len()) {
-        at += end - start;
-        table.offsets.push(at);
+    groups.into_par_iter().flat_map_iter(|group| unite(group, shape, &mut Vec::new())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::block::Block;
+
+    /// Cells of one block in one worker: (window, its cells), each (entity, number, source).
+    type Cells = Vec<(u32, i64, u32)>;
+
+    /// Entities of the test; some have no cell, and so no place in the table.
+    const ENTITIES: u32 = 40;
+
+    fn number() -> impl Strategy<Value = i64> {
+        prop_oneof![4 => 1..5_i64, 2 => 1..100_000_i64, 1 => Just(i64::MAX)]
+    }
+
+    proptest! {
+        /// Any blocks of some workers, several of a window in one of them too, each worker with ids of its own.
+        #[test]
+        fn a_table_is_the_sum_of_its_blocks(
+            workers in proptest::collection::vec(
+                proptest::collection::vec(
+                    (0..12_i64, proptest::collection::vec((0..ENTITIES, number(), 0..3_u32), 0..60)),
+                    0..10,
+                ),
+                1..4,
+            ),
+            turn in 0..ENTITIES,
+            sources: bool,
+            subjects: bool,
+        ) {
+            let workers: Vec<Vec<(i64, Cells)>> = workers;
+            let metrics = [Metric::Rows]
+                .into_iter()
+                .chain(sources.then_some(Metric::Sources))
+                .chain(subjects.then_some(Metric::Subjects));
+            let view = View::new("key".parse().unwrap(), slowleak_record::Window::HOUR, metrics);
+            let shape = Shape::of(&view);
+            let mut want: BTreeMap<(u32, i64), (i64, i64, BTreeSet<u32>)> = BTreeMap::new();
+            let mut blocks: Vec<Vec<Closed>> = Vec::new();
+            for (worker, of_worker) in workers.iter().enumerate() {
+                let id = |entity: u32| (entity + turn * worker as u32) % ENTITIES;
+                let close = |(window, cells): &(i64, Cells)| {
+                    let mut block = Block::new(*window, &shape, 0);
+                    let mut slots: BTreeMap<u32, u32> = BTreeMap::new();
+                    for (entity, number, source) in cells {
+                        let slot = *slots.entry(*entity).or_insert_with(|| block.push(id(*entity), &shape));
+                        let at = slot as usize;
+                        block.sums[2 * at] += 1;
+                        block.sums[2 * at + 1] = block.sums[2 * at + 1].saturating_add(*number);
+                        let cell = want.entry((*entity, *window)).or_default();
+                        cell.0 += 1;
+                        cell.1 = cell.1.saturating_add(*number);
+                        cell.2.insert(*source);
+                        if sources {
+                            block.sources.insert((slot, *source));
+                        }
+                        if subjects {
+                            block.sketches[at].insert_hash(slowleak_scan::subject_hash(&source.to_le_bytes()));
+                        }
+                    }
+                    Closed::of(&mut block, &shape)
+                };
+                blocks.push(of_worker.iter().map(close).collect());
+            }
+            let present: BTreeSet<u32> = want.keys().map(|(entity, _)| *entity).collect();
+            let names: Vec<String> = present.iter().map(|entity| format!("{entity:03}")).collect();
+            let maps: Vec<Vec<u32>> = (0..workers.len())
+                .map(|worker| {
+                    let mut map = vec![NONE; ENTITIES as usize];
+                    for (rank, entity) in present.iter().enumerate() {
+                        map[((entity + turn * worker as u32) % ENTITIES) as usize] = rank as u32;
+                    }
+                    map
+                })
+                .collect();
+            let parts = blocks.into_iter().zip(&maps).map(|(blocks, map)| (blocks, map.as_slice())).collect();
+            let table = table_of_blocks(&view, names.clone(), parts);
+
+            prop_assert_eq!(&table.entities, &names);
+            let cells: Vec<(String, i64)> = (0..names.len())
+                .flat_map(|entity| table.cells(entity).map(move |cell| (entity, cell)))
+                .map(|(entity, cell)| (table.entities[entity].clone(), table.windows[cell].0))
+                .collect();
+            let named = want.keys().map(|(entity, window)| (format!("{entity:03}"), *window));
+            prop_assert_eq!(cells, named.collect::<Vec<_>>());
+            let column = |of: fn(&(i64, i64, BTreeSet<u32>)) -> i64| want.values().map(of).collect::<Vec<i64>>();
+            prop_assert_eq!(table.count(Metric::Events), column(|cell| cell.0));
+            prop_assert_eq!(table.count(Metric::Rows), column(|cell| cell.1));
+            let distinct = column(|cell| cell.2.len() as i64);
+            prop_assert_eq!(table.count(Metric::Sources), if sources { distinct.as_slice() } else { &[] });
+            let estimates: Vec<i64> = table.subjects.iter().map(|sketch| sketch.estimate() as i64).collect();
+            prop_assert_eq!(estimates, if subjects { distinct } else { Vec::new() });
+        }
     }
 }

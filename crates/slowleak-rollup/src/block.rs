@@ -74,13 +74,6 @@ impl Block {
         cell
     }
 
-    /// Gives back what room is left over.
-    pub(crate) fn shrink(&mut self) {
-        self.entities.shrink_to_fit();
-        self.sums.shrink_to_fit();
-        self.sketches.shrink_to_fit();
-    }
-
     /// Adds the cells of another block of the same window. `slots` is scratch, all [`NONE`] before and after.
     pub(crate) fn merge(&mut self, other: Self, shape: &Shape, slots: &mut Vec<u32>) {
         let most = self.entities.iter().chain(&other.entities).max().map_or(0, |most| *most as usize + 1);

@@ -1,8 +1,8 @@
 //! From a scan plan to a rollup, in one parallel pass. In: units of records. Out: the finished rollup and
 //! the account of what was read.
 //!
-//! Each worker takes the next unit in time order and counts into cells of its own; names are mapped to
-//! shared ids once a row group; cells of all workers are added up at the end.
+//! Each worker takes the next unit in time order and counts into cells of its own, under ids of its own; at the end
+//! names are sorted, ids renamed to their places and cells of all workers added up.
 //!
 //! A file that breaks half-way must leave no trace, or a second run after its repair would count twice.
 //! Counting file by file would make every record pay for that (cells of each file merged into those of all).
@@ -12,17 +12,17 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, Micros};
-use slowleak_scan::{Coverage, Names, Plan, RowReason, UnitReader, UnitTally, ValueReason};
+use slowleak_scan::{Coverage, Names, Plan, RowReason, UnitTally, ValueReason};
 
 use crate::assemble::table_of_blocks;
-use crate::block::Block;
-use crate::compound::PairIds;
-use crate::entities::Entities;
-use crate::worker::{DimensionIds, Shared, Worker};
-use crate::{Metric, Rollup, RollupError, View};
+use crate::closed::Closed;
+use crate::entities::{Entities, FieldNames};
+use crate::worker::{Counted, Worker, request};
+use crate::{Metric, Profile, Rollup, RollupError, Step, View};
 
 /// Counts the records of `plan` into the cells of `views`.
 ///
@@ -32,13 +32,25 @@ use crate::{Metric, Rollup, RollupError, View};
 /// the current rayon pool; the answer does not depend on the number of threads.
 ///
 /// # Errors
-/// More than 4 billion different names in a column, or cells in a view. Bad files are no error: see
-/// [`Coverage::rejected_files`].
+/// More than 4 billion cells in a view. Bad files are no error, nor is one with which a column would have more than
+/// 4 billion different names: see [`Coverage::rejected_files`].
 pub fn build(
     plan: &Plan,
     views: &[View],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Rollup, Coverage), RollupError> {
+    build_profiled(plan, views, progress).map(|(rollup, coverage, _)| (rollup, coverage))
+}
+
+/// [`build`], and where the time went.
+///
+/// # Errors
+/// Those of [`build`].
+pub fn build_profiled(
+    plan: &Plan,
+    views: &[View],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Rollup, Coverage, Profile), RollupError> {
     let silent = |_| ();
     let mut pass = pass(plan, views, progress)?;
     let mut rest = None;
@@ -47,7 +59,7 @@ pub fn build(
         pass = self::pass(&next, views, &silent)?;
         rest = Some(next);
     }
-    Ok((pass.rollup, pass.coverage))
+    Ok((pass.rollup, pass.coverage, pass.profile))
 }
 
 /// The fields that `views` need, for [`Plan::new`].
@@ -60,45 +72,45 @@ pub fn fields(views: &[View]) -> FieldSet {
 struct Pass {
     rollup: Rollup,
     coverage: Coverage,
+    profile: Profile,
     broken: Vec<InputError>,
 }
 
 fn pass(plan: &Plan, views: &[View], progress: &(dyn Fn(u64) + Sync)) -> Result<Pass, RollupError> {
     let views = possible(views, plan.fields_present());
-    let shared = Shared::new(&views);
+    let request = request(&views);
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
-    let workers: Vec<Worker> = (0..rayon::current_num_threads())
+    let workers: Vec<Counted> = (0..rayon::current_num_threads())
         .into_par_iter()
         .with_max_len(1)
         .map(|_| {
             let mut worker = Worker::new(&views);
             while let Some(unit) = plan.units().get(next.fetch_add(1, Ordering::Relaxed)) {
-                let read = UnitReader::open(plan, unit, shared.request)
-                    .and_then(|reader| worker.read(reader, &shared, progress));
-                if let Err(error) = read {
+                if let Err(error) = worker.read(plan, unit, request, progress) {
                     broken.lock().unwrap_or_else(PoisonError::into_inner).push(error);
                 }
             }
-            worker
+            worker.finish()
         })
         .collect();
 
     let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !broken.is_empty() {
-        return Ok(Pass { rollup: Rollup::default(), coverage: Coverage::default(), broken });
-    }
-    if let Some(error) = workers.iter().find_map(|worker| worker.failed.as_ref()) {
-        return Err(RollupError::TooMany { view: error.to_string(), what: "different names" });
+        return Ok(Pass {
+            rollup: Rollup::default(),
+            coverage: Coverage::default(),
+            profile: Profile::default(),
+            broken,
+        });
     }
     let coverage = coverage(plan, &workers);
-    let names: Vec<Names> = shared
-        .names
-        .into_iter()
-        .map(|names| names.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect();
-    let rollup = assemble(&views, workers, &names)?;
-    Ok(Pass { rollup, coverage, broken })
+    let mut profile = Profile::default();
+    workers.iter().for_each(|worker| profile.merge(&worker.profile));
+    let since = Instant::now();
+    let rollup = assemble(&views, workers)?;
+    profile.record(Step::Assemble, since.elapsed());
+    Ok(Pass { rollup, coverage, profile, broken })
 }
 
 /// The views that the fields allow, with the metrics that they allow; sorted, one a dimension and window.
@@ -122,7 +134,7 @@ fn possible(views: &[View], present: FieldSet) -> Vec<View> {
     out
 }
 
-fn coverage(plan: &Plan, workers: &[Worker]) -> Coverage {
+fn coverage(plan: &Plan, workers: &[Counted]) -> Coverage {
     let mut tally = UnitTally::default();
     let mut hours = BTreeSet::new();
     let mut span: Option<(i64, i64)> = None;
@@ -161,54 +173,75 @@ fn coverage(plan: &Plan, workers: &[Worker]) -> Coverage {
     coverage
 }
 
-fn assemble(views: &[View], workers: Vec<Worker>, names: &[Names]) -> Result<Rollup, RollupError> {
-    let mut by_view: Vec<Vec<Vec<Block>>> = views.iter().map(|_| Vec::new()).collect();
-    let mut dimensions: Vec<Vec<DimensionIds>> = Vec::new();
-    let mut dimension_of = Vec::new();
+fn assemble(views: &[View], workers: Vec<Counted>) -> Result<Rollup, RollupError> {
+    let dimensions = distinct(views.iter().map(|view| &view.dimension));
+    let mut by_view: Vec<Vec<Vec<Closed>>> = views.iter().map(|_| Vec::new()).collect();
+    let mut names = Vec::new();
+    let mut pairs = Vec::new();
     for worker in workers {
-        dimension_of = worker.counters.iter().map(|(dimension, _, _)| *dimension).collect();
-        for ((view, blocks), (_, _, counter)) in views.iter().zip(&mut by_view).zip(worker.counters) {
+        for ((view, blocks), (_, counter)) in views.iter().zip(&mut by_view).zip(worker.counters) {
             let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
             blocks.push(counter.finish().ok_or_else(too_many)?);
         }
-        dimensions.push(worker.dimensions);
+        names.push(worker.names);
+        pairs.push(worker.dimensions);
     }
-    let count = dimensions.first().map_or(0, Vec::len);
-    let entities = (0..count).into_par_iter().map(|at| {
+    let of_field = |field: Field| {
+        let of_worker: Vec<&Names> = names.iter().map(|names| &names[field.index()]).collect();
+        FieldNames::new(&of_worker)
+    };
+    let counts_sources = |view: &View| view.metrics().contains(&Metric::Sources);
+    let sources = views.iter().any(counts_sources).then_some(&Field::Source);
+    let parts = distinct(dimensions.iter().flat_map(|dimension| dimension.parts()).chain(sources));
+    let fields: Vec<(Field, FieldNames<'_>)> =
+        parts.into_par_iter().map(|field| (*field, of_field(*field))).collect();
+    let entities = dimensions.par_iter().enumerate().map(|(at, dimension)| {
+        let parts = dimension.parts().iter();
+        let parts: Vec<&FieldNames<'_>> =
+            parts.filter_map(|part| fields.iter().find(|(field, _)| field == part)).map(|(_, f)| f).collect();
         // Views of one dimension count the same records, so that any of them knows its entities.
-        let view = dimension_of.iter().position(|dimension| *dimension == at).unwrap_or_default();
-        let of_worker: Vec<&DimensionIds> = dimensions.iter().map(|worker| &worker[at]).collect();
-        entities(&of_worker, &by_view[view], names)
+        let view = views.iter().position(|view| view.dimension == **dimension).unwrap_or_default();
+        match parts.as_slice() {
+            [field] => Entities::of_field(field, &by_view[view]),
+            parts => {
+                let pairs: Vec<_> = pairs.iter().map(|worker| worker[at].pairs.as_slice()).collect();
+                Entities::of_compound(parts, &pairs)
+            }
+        }
     });
     let entities: Vec<Entities> = entities.collect();
-    drop(dimensions);
-    let tables = views.par_iter().zip(by_view).zip(&dimension_of).map(|((view, blocks), dimension)| {
-        let total: usize = blocks.iter().flatten().map(Block::len).sum();
+    drop(pairs);
+    if let Some((_, sources)) = fields.iter().find(|(field, _)| *field == Field::Source) {
+        // The same source has another id in each worker: distinct ones are counted by their common places.
+        for (_, workers) in views.iter().zip(&mut by_view).filter(|(view, _)| counts_sources(view)) {
+            for (worker, blocks) in workers.iter_mut().enumerate() {
+                blocks.par_iter_mut().for_each(|block| block.rename_sources(|id| sources.rank(worker, id)));
+            }
+        }
+    }
+    // One view after the other, each on all threads: the cells of those done are gone before the next begins.
+    let tables = views.iter().zip(by_view).map(|(view, blocks)| {
+        let total: usize = blocks.iter().flatten().map(Closed::len).sum();
         if u32::try_from(total).is_err() {
             return Err(RollupError::TooMany { view: view.to_string(), what: "cells" });
         }
-        let Entities { names, ranks } = &entities[*dimension];
+        let dimension = dimensions.iter().position(|dimension| **dimension == view.dimension);
+        let Some(Entities { names, ranks }) = dimension.and_then(|at| entities.get(at)) else {
+            return Ok(table_of_blocks(view, Vec::new(), Vec::new()));
+        };
         let parts = blocks.into_iter().zip(ranks).map(|(blocks, ranks)| (blocks, ranks.as_slice())).collect();
         Ok(table_of_blocks(view, names.clone(), parts))
     });
     Ok(Rollup { tables: tables.collect::<Result<_, _>>()? })
 }
 
-/// The entities of a dimension, of which `blocks` are each worker's cells in some view.
-fn entities(workers: &[&DimensionIds], blocks: &[Vec<Block>], names: &[Names]) -> Entities {
-    let fields = workers.first().map_or(&[][..], |ids| ids.dimension.parts());
-    match fields {
-        [field] => {
-            let names = &names[field.index()];
-            let mut used = vec![false; names.len()];
-            let ids = blocks.iter().flatten().flat_map(|block| &block.entities);
-            ids.for_each(|id| used[*id as usize] = true);
-            Entities::of_field(names, &used, workers.len())
+/// Each value once, in order of first sight.
+fn distinct<T: PartialEq + Copy>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    values.for_each(|value| {
+        if !seen.contains(&value) {
+            seen.push(value);
         }
-        fields => {
-            let names: Vec<&Names> = fields.iter().map(|field| &names[field.index()]).collect();
-            let pairs: Vec<&[PairIds]> = workers.iter().map(|ids| ids.pairs.as_slice()).collect();
-            Entities::of_compound(&names, &pairs)
-        }
-    }
+    });
+    seen
 }

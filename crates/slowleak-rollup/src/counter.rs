@@ -4,8 +4,11 @@
 
 use ahash::AHashMap;
 use slowleak_record::Status;
+use slowleak_scan::Subjects;
 
 use crate::block::{Block, NONE, Shape};
+use crate::closed::Closed;
+use crate::subject_log::SubjectLog;
 use crate::{Metric, View};
 
 /// Windows kept open at once: enough for the jitter of a nearly sorted log around a boundary.
@@ -23,7 +26,7 @@ pub(crate) struct Columns<'a> {
     pub(crate) rows: &'a [i64],
     pub(crate) bytes: &'a [i64],
     pub(crate) status: &'a [Status],
-    pub(crate) subjects: &'a [Option<u64>],
+    pub(crate) subjects: Subjects<'a>,
     pub(crate) sources: &'a [u32],
 }
 
@@ -33,10 +36,12 @@ pub(crate) struct Counter {
     shape: Shape,
     /// Open windows, ascending.
     open: Vec<OpenWindow>,
-    /// Slot tables of closed windows, all [`NONE`], for reuse.
-    spare: Vec<Vec<u32>>,
+    /// Empty blocks of closed windows, their slot tables, all [`NONE`], and their empty logs, for reuse.
+    spare: Vec<OpenWindow>,
+    /// Scratch: the cell of each record of a run.
+    cells: Vec<u32>,
     /// A window may have several.
-    closed: Vec<Block>,
+    closed: Vec<Closed>,
     /// Cells in closed blocks.
     closed_cells: usize,
     compact_at: usize,
@@ -46,11 +51,12 @@ pub(crate) struct Counter {
     overflowed: bool,
 }
 
-/// A block, and the cell of each entity in it.
-#[derive(Debug)]
+/// A block, the cell of each entity in it, and subjects that its sketches have not taken yet.
+#[derive(Debug, Default)]
 struct OpenWindow {
     block: Block,
     slots: Vec<u32>,
+    log: SubjectLog,
 }
 
 /// Cells of windows older than every open one; the block's own window means nothing.
@@ -67,6 +73,7 @@ impl Counter {
             shape: Shape::of(view),
             open: Vec::new(),
             spare: Vec::new(),
+            cells: Vec::new(),
             closed: Vec::new(),
             closed_cells: 0,
             compact_at: COMPACT_FLOOR,
@@ -96,36 +103,51 @@ impl Counter {
             return;
         }
         let open = self.open_window(window);
-        let adder = Adder::new(&self.shape, columns);
         let shape = &self.shape;
+        let columns = columns.rows_of(range.clone());
+        let entities = &entities[range];
+        self.cells.clear();
         match open {
             Some(at) => {
-                let OpenWindow { block, slots } = &mut self.open[at];
+                let OpenWindow { block, slots, log } = &mut self.open[at];
                 if slots.len() < known {
                     slots.resize(known, NONE);
                 }
-                for (row, entity) in range.clone().zip(&entities[range]) {
-                    if *entity == NONE {
-                        continue;
+                self.cells.extend(entities.iter().map(|entity| match slots.get_mut(*entity as usize) {
+                    Some(slot) => {
+                        if *slot == NONE {
+                            *slot = block.push(*entity, shape);
+                        }
+                        *slot
                     }
-                    let slot = &mut slots[*entity as usize];
-                    if *slot == NONE {
-                        *slot = block.push(*entity, shape);
-                    }
-                    adder.add(block, *slot, row);
+                    None => NONE,
+                }));
+                add(block, shape, &self.cells, &columns);
+                if shape.subjects {
+                    let Subjects { hashes, valid } = columns.subjects;
+                    log.add(&self.cells, hashes, valid, &mut block.sketches);
                 }
             }
             None => {
                 let Late { cells, windows, block } = &mut self.late;
-                for (row, entity) in range.clone().zip(&entities[range]) {
-                    if *entity == NONE {
-                        continue;
-                    }
-                    let cell = *cells.entry((*entity, window)).or_insert_with(|| {
+                self.cells.extend(entities.iter().map(|entity| match *entity {
+                    NONE => NONE,
+                    entity => *cells.entry((entity, window)).or_insert_with(|| {
                         windows.push(window);
-                        block.push(*entity, shape)
-                    });
-                    adder.add(block, cell, row);
+                        block.push(entity, shape)
+                    }),
+                }));
+                add(block, shape, &self.cells, &columns);
+                if shape.subjects {
+                    // Late records come in ones and twos: a log would cost more than it saves.
+                    let Subjects { hashes, valid } = columns.subjects;
+                    for (row, (cell, hash)) in self.cells.iter().zip(hashes).enumerate() {
+                        if let Some(sketch) = block.sketches.get_mut(*cell as usize)
+                            && valid.get(row).is_none_or(|valid| *valid)
+                        {
+                            sketch.insert_hash(*hash);
+                        }
+                    }
                 }
             }
         }
@@ -150,22 +172,22 @@ impl Counter {
             self.compact();
         }
         let at = self.open.partition_point(|open| open.block.window < start);
-        // The window before is the best guess of how many entities this one will have.
-        let cells = self.closed.last().map_or(0, Block::len);
-        let block = Block::new(start, &self.shape, cells);
-        self.open.insert(at, OpenWindow { block, slots: self.spare.pop().unwrap_or_default() });
+        let mut fresh = self.spare.pop().unwrap_or_default();
+        fresh.block.window = start;
+        self.open.insert(at, fresh);
         Some(at)
     }
 
     fn close(&mut self, at: usize) {
-        let OpenWindow { mut block, mut slots } = self.open.remove(at);
-        for entity in &block.entities {
-            slots[*entity as usize] = NONE;
+        let mut window = self.open.remove(at);
+        window.log.deal(&mut window.block.sketches);
+        for entity in &window.block.entities {
+            window.slots[*entity as usize] = NONE;
         }
-        self.spare.push(slots);
-        block.shrink();
-        self.closed_cells += block.len();
-        self.closed.push(block);
+        let closed = Closed::of(&mut window.block, &self.shape);
+        self.spare.push(window);
+        self.closed_cells += closed.len();
+        self.closed.push(closed);
     }
 
     fn close_all(&mut self) {
@@ -176,27 +198,21 @@ impl Counter {
 
     /// Adds up closed blocks of the same window, so that memory stays in proportion to distinct cells.
     fn compact(&mut self) {
-        let mut blocks = std::mem::take(&mut self.closed);
-        blocks.sort_by_key(|block| block.window);
         let mut slots = self.spare.pop().unwrap_or_default();
-        for block in blocks {
-            match self.closed.last_mut() {
-                Some(last) if last.window == block.window => last.merge(block, &self.shape, &mut slots),
-                _ => self.closed.push(block),
-            }
-        }
+        self.closed = unite(std::mem::take(&mut self.closed), &self.shape, &mut slots.slots);
         self.spare.push(slots);
-        self.closed_cells = self.closed.iter().map(Block::len).sum();
+        self.closed_cells = self.closed.iter().map(Closed::len).sum();
         self.compact_at = (self.closed_cells * 2).max(COMPACT_FLOOR);
     }
 
     /// All blocks, in no particular order; `None` where there were too many cells.
-    pub(crate) fn finish(mut self) -> Option<Vec<Block>> {
+    pub(crate) fn finish(mut self) -> Option<Vec<Closed>> {
         self.close_all();
         let Late { windows, mut block, .. } = self.late;
         let mut order: Vec<u32> = (0..windows.len() as u32).collect();
         order.sort_unstable_by_key(|cell| (windows[*cell as usize], *cell));
         let width = self.shape.width();
+        let mut late = Vec::new();
         let mut renamed = vec![(0, 0); if block.sources.is_empty() { 0 } else { windows.len() }];
         for cells in order.chunk_by(|a, b| windows[*a as usize] == windows[*b as usize]) {
             let Some(first) = cells.first() else { continue };
@@ -204,72 +220,101 @@ impl Counter {
             for cell in cells {
                 let from = *cell as usize;
                 if let Some(renamed) = renamed.get_mut(from) {
-                    *renamed = (self.closed.len(), of_window.len() as u32);
+                    *renamed = (late.len(), of_window.len() as u32);
                 }
                 of_window.entities.push(block.entities[from]);
                 of_window.sums.extend_from_slice(&block.sums[from * width..(from + 1) * width]);
                 of_window.sketches.extend(block.sketches.get_mut(from).map(std::mem::take));
             }
-            self.closed.push(of_window);
+            late.push(of_window);
         }
         for (cell, source) in &block.sources {
             let (at, cell) = renamed[*cell as usize];
-            self.closed[at].sources.insert((cell, *source));
+            late[at].sources.insert((cell, *source));
         }
+        self.closed.extend(late.iter_mut().map(|block| Closed::of(block, &self.shape)));
         (!self.overflowed).then_some(self.closed)
     }
 }
 
-/// Where a view's numbers stand in a cell, with the columns that feed them.
-struct Adder<'a> {
-    width: usize,
-    rows: Option<(usize, &'a [i64])>,
-    bytes: Option<(usize, &'a [i64])>,
-    /// Position of the number that each status adds to.
-    status: Option<([Option<usize>; 4], &'a [Status])>,
-    subjects: &'a [Option<u64>],
-    sources: &'a [u32],
+/// Blocks by time, those of one window added up. `slots` is scratch, all [`NONE`] before and after.
+pub(crate) fn unite(mut blocks: Vec<Closed>, shape: &Shape, slots: &mut Vec<u32>) -> Vec<Closed> {
+    blocks.sort_by_key(|block| block.window);
+    let mut out: Vec<Closed> = Vec::with_capacity(blocks.len());
+    let mut blocks = blocks.into_iter().peekable();
+    while let Some(first) = blocks.next() {
+        let window = first.window;
+        if blocks.peek().is_none_or(|next| next.window != window) {
+            out.push(first);
+            continue;
+        }
+        let mut all = first.reopen();
+        while let Some(more) = blocks.next_if(|next| next.window == window) {
+            all.merge(more.reopen(), shape, slots);
+        }
+        out.push(Closed::of(&mut all, shape));
+    }
+    out
 }
 
-impl<'a> Adder<'a> {
-    fn new(shape: &Shape, columns: &Columns<'a>) -> Self {
-        let at = |metric: Metric| shape.sums.iter().position(|sum| *sum == metric);
-        let fed =
-            |metric: Metric, column: &'a [i64]| at(metric).filter(|_| !column.is_empty()).zip(Some(column));
-        let status = [None, at(Metric::Denied), at(Metric::Missing), at(Metric::Error)];
-        let wanted = !columns.status.is_empty() && status.iter().any(Option::is_some);
+impl<'a> Columns<'a> {
+    /// The columns of some records.
+    fn rows_of(&self, range: std::ops::Range<usize>) -> Self {
+        fn part<'a, T>(column: &'a [T], range: &std::ops::Range<usize>) -> &'a [T] {
+            column.get(range.clone()).unwrap_or_default()
+        }
         Self {
-            width: shape.width(),
-            rows: fed(Metric::Rows, columns.rows),
-            bytes: fed(Metric::Bytes, columns.bytes),
-            status: wanted.then_some((status, columns.status)),
-            subjects: if shape.subjects { columns.subjects } else { &[] },
-            sources: if shape.sources { columns.sources } else { &[] },
+            rows: part(self.rows, &range),
+            bytes: part(self.bytes, &range),
+            status: part(self.status, &range),
+            subjects: Subjects {
+                hashes: part(self.subjects.hashes, &range),
+                valid: part(self.subjects.valid, &range),
+            },
+            sources: part(self.sources, &range),
         }
     }
+}
 
-    /// Adds one record to a cell.
-    #[inline]
-    fn add(&self, block: &mut Block, cell: u32, row: usize) {
-        let at = cell as usize;
-        let values = &mut block.sums[at * self.width..(at + 1) * self.width];
-        values[0] += 1;
-        for (position, column) in [&self.rows, &self.bytes].into_iter().flatten() {
-            values[*position] = values[*position].saturating_add(column[row]);
+/// Adds records to their cells, one metric after the other.
+fn add(block: &mut Block, shape: &Shape, cells: &[u32], columns: &Columns<'_>) {
+    let width = shape.width();
+    for (at, metric) in shape.sums.iter().enumerate() {
+        let sums = &mut block.sums;
+        let mut sum = |cell: u32, more: i64| {
+            // Records without a cell lie beyond the end.
+            if let Some(sum) = sums.get_mut((cell as usize).wrapping_mul(width).wrapping_add(at)) {
+                *sum = sum.saturating_add(more);
+            }
+        };
+        let mut sum_column =
+            |column: &[i64]| cells.iter().zip(column).for_each(|(cell, more)| sum(*cell, *more));
+        let status = match metric {
+            Metric::Events => {
+                cells.iter().for_each(|cell| sum(*cell, 1));
+                continue;
+            }
+            Metric::Rows => {
+                sum_column(columns.rows);
+                continue;
+            }
+            Metric::Bytes => {
+                sum_column(columns.bytes);
+                continue;
+            }
+            Metric::Denied => Status::Denied,
+            Metric::Missing => Status::Missing,
+            Metric::Error => Status::Error,
+            Metric::Sources | Metric::Subjects => continue,
+        };
+        for (cell, _) in cells.iter().zip(columns.status).filter(|(_, other)| **other == status) {
+            sum(*cell, 1);
         }
-        if let Some((positions, column)) = &self.status
-            && let Some(position) = positions[column[row] as usize]
-        {
-            values[position] += 1;
-        }
-        if let Some(Some(hash)) = self.subjects.get(row) {
-            block.sketches[at].insert_hash(*hash);
-        }
-        if let Some(source) = self.sources.get(row)
-            && *source != NONE
-        {
-            block.sources.insert((cell, *source));
-        }
+    }
+    if shape.sources {
+        let known =
+            cells.iter().zip(columns.sources).filter(|(cell, source)| **cell != NONE && **source != NONE);
+        block.sources.extend(known.map(|(cell, source)| (*cell, *source)));
     }
 }
 
@@ -304,10 +349,11 @@ mod tests {
                 let entities: Vec<u32> = unit.iter().map(|record| record.1).collect();
                 let rows: Vec<i64> = unit.iter().map(|record| record.2).collect();
                 let sources: Vec<u32> = unit.iter().map(|record| record.3).collect();
-                let subjects: Vec<Option<u64>> =
-                    sources.iter().map(|source| Some(slowleak_scan::subject_hash(&[*source as u8]))).collect();
+                let hashes: Vec<u64> =
+                    sources.iter().map(|source| slowleak_scan::subject_hash(&[*source as u8])).collect();
+                let subjects = Subjects { hashes: &hashes, valid: &[] };
                 let columns =
-                    Columns { rows: &rows, bytes: &[], status: &[], subjects: &subjects, sources: &sources };
+                    Columns { rows: &rows, bytes: &[], status: &[], subjects, sources: &sources };
                 for (row, (window, entity, more, source)) in unit.iter().enumerate() {
                     counter.count(*window, row..row + 1, &entities, 6, &columns);
                     let cell = want.entry((*window, *entity)).or_default();
@@ -317,17 +363,9 @@ mod tests {
                 }
             }
             let shape = counter.shape.clone();
-            let mut blocks = counter.finish().unwrap();
-            blocks.sort_by_key(|block| block.window);
-            let mut united: Vec<Block> = Vec::new();
-            for block in blocks {
-                match united.last_mut() {
-                    Some(last) if last.window == block.window => last.merge(block, &shape, &mut Vec::new()),
-                    _ => united.push(block),
-                }
-            }
+            let united = unite(counter.finish().unwrap(), &shape, &mut Vec::new());
             let mut got = BTreeMap::new();
-            for block in united {
+            for block in united.into_iter().map(Closed::reopen) {
                 for (cell, entity) in block.entities.iter().enumerate() {
                     let of_cell = block.sources.iter().filter(|(at, _)| *at as usize == cell);
                     let mut sources: Vec<u32> = of_cell.map(|(_, source)| *source).collect();

@@ -6,10 +6,43 @@ use slowleak_scan::Names;
 
 use crate::Dimension;
 use crate::block::NONE;
+use crate::closed::Closed;
 use crate::compound::{PairIds, pair};
 
-/// Ids of the parts of a compound, or their ranks.
+/// Ranks of the parts of a compound.
 type Parts = [u32; Dimension::MAX_PARTS];
+
+/// The names of a field over all workers: each worker has its own ids for them.
+pub(crate) struct FieldNames<'a> {
+    /// Ascending by bytes, each once.
+    sorted: Vec<&'a str>,
+    /// For each worker, the position of each of its ids among the names.
+    ranks: Vec<Vec<u32>>,
+}
+
+impl<'a> FieldNames<'a> {
+    pub(crate) fn new(workers: &[&'a Names]) -> Self {
+        let named = workers.iter().enumerate().flat_map(|(worker, names)| {
+            (0..names.len() as u32).map(move |id| (names.name(id), worker as u32, id))
+        });
+        let mut named: Vec<(&str, u32, u32)> = named.collect();
+        named.par_sort_unstable();
+        let mut ranks: Vec<Vec<u32>> = workers.iter().map(|names| vec![NONE; names.len()]).collect();
+        let mut sorted: Vec<&str> = Vec::new();
+        for (name, worker, id) in named {
+            if sorted.last() != Some(&name) {
+                sorted.push(name);
+            }
+            ranks[worker as usize][id as usize] = sorted.len() as u32 - 1;
+        }
+        Self { sorted, ranks }
+    }
+
+    /// The position among the names of what `worker` calls `id`.
+    pub(crate) fn rank(&self, worker: usize, id: u32) -> u32 {
+        self.ranks[worker][id as usize]
+    }
+}
 
 /// See the module.
 pub(crate) struct Entities {
@@ -20,45 +53,54 @@ pub(crate) struct Entities {
 }
 
 impl Entities {
-    /// The entities of a dimension of one field. Every worker has the shared ids of `names`; those that are
-    /// not `used` get no position.
-    pub(crate) fn of_field(names: &Names, used: &[bool], workers: usize) -> Self {
-        let of_id = |id: u32| names.name(id);
-        let ids = (0..names.len() as u32).filter(|id| used[*id as usize]);
-        let sorted = sorted(ids, of_id);
-        let mut ranks = vec![NONE; names.len()];
-        for (rank, id) in sorted.iter().enumerate() {
-            ranks[*id as usize] = rank as u32;
+    /// The entities of a dimension of one field: the names of those that have a cell in the workers' `blocks`.
+    pub(crate) fn of_field(field: &FieldNames<'_>, blocks: &[Vec<Closed>]) -> Self {
+        let mut used = vec![false; field.sorted.len()];
+        for (ranks, blocks) in field.ranks.iter().zip(blocks) {
+            let ids = blocks.iter().flat_map(|block| &block.entities);
+            ids.for_each(|id| used[ranks[*id as usize] as usize] = true);
         }
-        let names = sorted.into_iter().map(|id| of_id(id).to_owned()).collect();
-        Self { names, ranks: vec![ranks; workers] }
+        let mut next = 0;
+        let places: Vec<u32> = used
+            .iter()
+            .map(|used| {
+                next += u32::from(*used);
+                if *used { next - 1 } else { NONE }
+            })
+            .collect();
+        let names = field.sorted.iter().zip(&used).filter(|(_, used)| **used);
+        let names = names.map(|(name, _)| (*name).to_owned()).collect();
+        let rename = |ranks: &Vec<u32>| ranks.iter().map(|rank| places[*rank as usize]).collect();
+        Self { names, ranks: field.ranks.iter().map(rename).collect() }
     }
 
-    /// The entities of a compound; `names` are those of its parts, `workers` each one's pairs: of the first
-    /// and the second part, then of that pair and the third.
+    /// The entities of a compound of `fields`; `workers` are each one's pairs: of the first and the second part,
+    /// then of that pair and the third.
     ///
     /// Parts are sorted before they are joined. All but the last are sorted with the joiner behind them: with
     /// it, no part is the beginning of another (a joiner inside a part is escaped), so that sorting by the
     /// parts' positions is sorting by the bytes of the whole.
-    pub(crate) fn of_compound(names: &[&Names], workers: &[&[PairIds]]) -> Self {
-        let last = names.len() - 1;
-        let parts: Vec<(Vec<String>, Vec<u32>)> = names
+    pub(crate) fn of_compound(fields: &[&FieldNames<'_>], workers: &[&[PairIds]]) -> Self {
+        let last = fields.len().saturating_sub(1);
+        let parts: Vec<(Vec<String>, Vec<u32>)> = fields
             .par_iter()
             .enumerate()
-            .map(|(at, names)| {
+            .map(|(at, field)| {
                 let joiner = if at == last { "" } else { Dimension::JOINER };
-                let text = |id: u32| format!("{}{joiner}", Dimension::escaped(names.name(id)));
-                let texts: Vec<String> = (0..names.len() as u32).map(text).collect();
-                let sorted = sorted(0..texts.len() as u32, |id| texts[id as usize].as_str());
+                let text = |name: &&str| format!("{}{joiner}", Dimension::escaped(name));
+                let texts: Vec<String> = field.sorted.iter().map(text).collect();
+                let mut order: Vec<(&str, u32)> =
+                    texts.iter().enumerate().map(|(id, text)| (text.as_str(), id as u32)).collect();
+                order.par_sort_unstable();
                 let mut ranks = vec![NONE; texts.len()];
-                for (rank, id) in sorted.iter().enumerate() {
+                for (rank, (_, id)) in order.iter().enumerate() {
                     ranks[*id as usize] = rank as u32;
                 }
                 (texts, ranks)
             })
             .collect();
 
-        let (all, ids) = unite(workers);
+        let (all, ids) = unite(fields, workers);
         let mut keyed: Vec<(Parts, u32)> = Vec::new();
         let count = all.last().map_or(0, PairIds::len);
         let tuples = tuples(&all);
@@ -84,24 +126,18 @@ impl Entities {
     }
 }
 
-/// Ids in ascending order of their names' bytes.
-fn sorted<'a>(ids: impl Iterator<Item = u32>, name: impl Fn(u32) -> &'a str) -> Vec<u32> {
-    let mut named: Vec<(&str, u32)> = ids.map(|id| (name(id), id)).collect();
-    named.par_sort_unstable();
-    named.into_iter().map(|(_, id)| id).collect()
-}
-
-/// The pairs of all workers as one set, level by level, and each worker's ids of the last level renamed to it.
-fn unite(workers: &[&[PairIds]]) -> (Vec<PairIds>, Vec<Vec<u32>>) {
+/// The pairs of all workers as one set, level by level, and each worker's ids of the last level renamed to it. Parts
+/// are named by their places in the fields' sorted names.
+fn unite(fields: &[&FieldNames<'_>], workers: &[&[PairIds]]) -> (Vec<PairIds>, Vec<Vec<u32>>) {
     let levels = workers.iter().map(|levels| levels.len()).max().unwrap_or(0);
     let mut all: Vec<PairIds> = (0..levels).map(|_| PairIds::default()).collect();
     let mut renamed = Vec::with_capacity(workers.len());
-    for worker in workers {
+    for (worker, pairs) in workers.iter().enumerate() {
+        let rank = |field: usize, id: u32| fields[field].rank(worker, id);
         let mut ids: Vec<u32> = Vec::new();
-        for (level, (mine, all)) in worker.iter().zip(&mut all).enumerate() {
-            // On the first level the left ids are shared ones.
-            let left = |left: u32| if level == 0 { left } else { ids[left as usize] };
-            let keys: Vec<u64> = mine.pairs().map(|(a, b)| pair(left(a), b)).collect();
+        for (level, (mine, all)) in pairs.iter().zip(&mut all).enumerate() {
+            let left = |left: u32| if level == 0 { rank(0, left) } else { ids[left as usize] };
+            let keys: Vec<u64> = mine.pairs().map(|(a, b)| pair(left(a), rank(level + 1, b))).collect();
             let mut next = Vec::new();
             all.resolve(&keys, &mut next);
             ids = next;

@@ -26,35 +26,50 @@ const STEP: f64 = 1e-10;
 pub(crate) fn estimate(registers: &[u8; REGISTERS]) -> f64 {
     let mut absent = 0.0;
     let mut seen = [0_u32; LAST + 1];
-    let mut note = |value: usize, occurred: bool| {
+    let mut note = |value: usize, occurred: bool, registers: u32| {
         // The last two update values share a rate.
         let value = value.min(LAST - 1);
         if occurred {
-            seen[value] += 1;
+            seen[value] += registers;
         } else {
-            absent += rate(value);
+            absent += f64::from(registers) * rate(value);
         }
     };
     let mut never_hit = 0.0;
     let mut beyond = 0.0;
-    for register in registers {
+    for (register, registers) in
+        (0..=u8::MAX).zip(histogram(registers)).filter(|(_, registers)| *registers > 0)
+    {
         let highest = usize::from(register >> 2).min(LAST);
         if highest == 0 {
-            never_hit += 1.0;
+            never_hit += f64::from(registers);
             continue;
         }
         // Together, the values above `highest` have its own rate.
-        beyond += if highest == LAST { 0.0 } else { rate(highest) };
-        note(highest, true);
+        beyond += if highest == LAST { 0.0 } else { f64::from(registers) * rate(highest) };
+        note(highest, true, registers);
         for (below, flag) in [(1, 2), (2, 1)] {
             if highest > below {
-                note(highest - below, register & flag != 0);
+                note(highest - below, register & flag != 0, registers);
             }
         }
     }
     let absent = absent + never_hit + beyond;
     let x = root(absent, &seen);
     REGISTERS as f64 * x / (1.0 + BIAS / REGISTERS as f64)
+}
+
+/// How many registers have each value: far fewer values than registers occur. Counted in two halves, as
+/// neighbours are often equal and would wait for each other.
+fn histogram(registers: &[u8; REGISTERS]) -> [u32; 256] {
+    let (mut even, mut odd) = ([0; 256], [0; 256]);
+    let (pairs, _) = registers.as_chunks::<2>();
+    for [a, b] in pairs {
+        even[usize::from(*a)] += 1;
+        odd[usize::from(*b)] += 1;
+    }
+    even.iter_mut().zip(odd).for_each(|(even, odd)| *even += odd);
+    even
 }
 
 /// 2^-value, exactly.

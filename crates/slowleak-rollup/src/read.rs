@@ -11,7 +11,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use slowleak_record::{InputError, InputResult, Window, discover};
+use parquet::errors::ParquetError;
+use slowleak_record::{InputError, InputResult, Window, discover, guarded};
 use slowleak_scan::columns::{self, TextColumn};
 use slowleak_scan::{Counts, Names};
 
@@ -66,6 +67,19 @@ impl Rollup {
     }
 }
 
+impl Rollup {
+    /// Whether the file at `path` was written by [`Rollup::write`], told by the name of the writer in its
+    /// footer; a file that can not be read was not.
+    pub fn wrote(path: impl AsRef<Path>) -> bool {
+        let Ok(file) = File::open(path) else { return false };
+        let footer = guarded(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
+        footer.is_ok_and(|footer| {
+            let writer = footer.metadata().file_metadata().created_by();
+            writer.is_some_and(|writer| writer.starts_with("slowleak rollup "))
+        })
+    }
+}
+
 pub(crate) fn is_view_folder(name: &str) -> bool {
     parse_folder(name).is_some()
 }
@@ -82,7 +96,7 @@ fn read_view(folder: &Path, dimension: Dimension, window: Window) -> InputResult
     let mut view: Option<View> = None;
     for file in files {
         let path = file.path.as_path();
-        let (schema, batches) = open(path)?;
+        let (schema, mut batches) = open(path)?;
         let found = View::new(dimension.clone(), window, metrics(path, &schema)?);
         if let Some(first) = view.as_ref().filter(|first| **first != found) {
             return Err(InputError::new(path, format!("it holds {found}, an earlier file {first}"))
@@ -90,10 +104,8 @@ fn read_view(folder: &Path, dimension: Dimension, window: Window) -> InputResult
         }
         cells.width = found.metrics().iter().filter(|metric| **metric != Metric::Subjects).count();
         let mut row = 0;
-        for batch in batches {
-            let batch = batch.map_err(|error| {
-                InputError::new(path, error).remedy("the file is damaged: write or copy it again")
-            })?;
+        let mut next = || guarded(|| batches.next().transpose()).map_err(|cause| damaged(path, cause));
+        while let Some(batch) = next()? {
             let rows = batch.num_rows();
             Reading { path, view: &found, row }.batch(&batch, &mut entities, &mut cells)?;
             row += rows;
@@ -128,12 +140,19 @@ type Batches = parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 /// Opens a file on the columns that matter.
 fn open(path: &Path) -> InputResult<(Arc<Schema>, Batches)> {
-    let broken = |error: parquet::errors::ParquetError| {
-        InputError::new(path, error).remedy("a rollup holds Parquet files only: write or copy it again")
-    };
     let file = File::open(path).map_err(|error| InputError::new(path, error))?;
+    guarded(|| reader(file)).map_err(|cause| {
+        InputError::new(path, cause).remedy("a rollup holds Parquet files only: write or copy it again")
+    })
+}
+
+fn damaged(path: &Path, cause: String) -> InputError {
+    InputError::new(path, cause).remedy("the file is damaged: write or copy it again")
+}
+
+fn reader(file: File) -> Result<(Arc<Schema>, Batches), ParquetError> {
     let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let plain = ArrowReaderMetadata::load(&file, options()).map_err(broken)?;
+    let plain = ArrowReaderMetadata::load(&file, options())?;
     let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let typed = plain.schema().fields().iter().map(|field| {
         if field.name() == "entity" && *field.data_type() == DataType::Utf8 {
@@ -144,8 +163,7 @@ fn open(path: &Path) -> InputResult<(Arc<Schema>, Batches)> {
     });
     let typed =
         Arc::new(Schema::new_with_metadata(typed.collect::<Vec<_>>(), plain.schema().metadata().clone()));
-    let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options().with_schema(typed));
-    let metadata = metadata.map_err(broken)?;
+    let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options().with_schema(typed))?;
     let wanted = |name: &str| {
         ["entity", "window", "subjects_sketch"].contains(&name) || name.parse::<Metric>().is_ok()
     };
@@ -156,8 +174,7 @@ fn open(path: &Path) -> InputResult<(Arc<Schema>, Batches)> {
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_projection(mask)
         .with_batch_size(1 << 16)
-        .build()
-        .map_err(broken)?;
+        .build()?;
     Ok((schema, reader))
 }
 
@@ -287,5 +304,50 @@ impl Reading<'_> {
             Sketch::from_bytes(bytes).map_err(|error| self.error(column, Some(row), error).remedy(remedy))
         });
         sketches.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rollup;
+    use arrow::array::{Int64Array, StringArray};
+    use parquet::arrow::ArrowWriter;
+
+    /// A store of one file, small enough to be damaged at every byte.
+    fn store(dir: &Path) -> std::path::PathBuf {
+        let folder = dir.join("key@1d");
+        fs::create_dir(&folder).unwrap();
+        let columns: Vec<(&str, ArrayRef, bool)> = vec![
+            ("entity", Arc::new(StringArray::from(vec!["a", "b", "a"])), false),
+            ("window", Arc::new(StringArray::from(vec!["2025-06-24", "2025-06-24", "2025-06-25"])), false),
+            ("events", Arc::new(Int64Array::from(vec![Some(1), Some(2), Some(3)])), true),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let path = folder.join("part-0.parquet");
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        path
+    }
+
+    #[test]
+    fn a_byte_of_damage_anywhere_is_an_error_with_the_file_and_never_a_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = store(dir.path());
+        let whole = fs::read(&path).unwrap();
+        let mut gave_up = 0;
+        for at in 0..whole.len() {
+            for value in [0x00, 0x7f, 0xff, whole[at] ^ 0x01, whole[at] ^ 0x80] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                fs::write(&path, &damaged).unwrap();
+                let Err(error) = Rollup::read(dir.path()) else { continue };
+                let text = error.to_string();
+                assert!(text.contains("part-0.parquet: "), "byte {at}: {text}");
+                gave_up += usize::from(text.contains("the decoder gave up on damaged bytes"));
+            }
+        }
+        assert!(gave_up > 0, "no damage made the decoder panic: the guard went untested");
     }
 }

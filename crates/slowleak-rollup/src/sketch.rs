@@ -117,6 +117,36 @@ impl Sketch {
         }
     }
 
+    /// Adds many subjects by their hashes: much faster than one by one.
+    pub fn insert_hashes(&mut self, hashes: &[u64]) {
+        let mut rest = hashes;
+        while !rest.is_empty() {
+            if let Form::Registers(registers) = &mut self.0 {
+                rest.iter().for_each(|hash| insert(registers, *hash));
+                return;
+            }
+            // As many at a time as keep the scratch small, whatever repeats there are.
+            let (now, later) = rest.split_at(rest.len().min(4 * MAX_TOKENS));
+            rest = later;
+            let mut tokens = [0; 4 * MAX_TOKENS];
+            let tokens = &mut tokens[..now.len()];
+            for (token, hash) in tokens.iter_mut().zip(now) {
+                *token = self::token(*hash);
+            }
+            tokens.sort_unstable();
+            let mut distinct = 0;
+            for at in 0..tokens.len() {
+                tokens[distinct] = tokens[at];
+                distinct += usize::from(tokens.get(at + 1) != Some(&tokens[at]));
+            }
+            let tokens = &tokens[..distinct];
+            self.0 = match &self.0 {
+                Form::Few { len: 0, .. } => Form::of_slice(tokens),
+                form => Form::of(union(form.tokens(), tokens)),
+            };
+        }
+    }
+
     /// Adds everything that `other` has seen.
     pub fn merge(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
@@ -162,14 +192,26 @@ impl Sketch {
     /// The canonical bytes: version, kind, then the tokens ascending (little-endian, 4 bytes each) or the
     /// 1,024 registers. Equal sets of subjects have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.append_bytes(&mut bytes);
+        bytes
+    }
+
+    /// Appends the [canonical bytes](Self::to_bytes).
+    pub(crate) fn append_bytes(&self, out: &mut Vec<u8>) {
         match &self.0 {
             Form::Registers(registers) => {
-                [VERSION, KIND_REGISTERS].into_iter().chain(registers.iter().copied()).collect()
+                out.extend_from_slice(&[VERSION, KIND_REGISTERS]);
+                out.extend_from_slice(registers.as_slice());
             }
             exact => {
-                let head = [VERSION, KIND_TOKENS];
-                let tokens = exact.tokens().iter().flat_map(|token| token.to_le_bytes());
-                head.into_iter().chain(tokens).collect()
+                out.extend_from_slice(&[VERSION, KIND_TOKENS]);
+                let start = out.len();
+                out.resize(start + 4 * exact.tokens().len(), 0);
+                let (places, _) = out[start..].as_chunks_mut::<4>();
+                for (place, token) in places.iter_mut().zip(exact.tokens()) {
+                    *place = token.to_le_bytes();
+                }
             }
         }
     }
@@ -212,11 +254,16 @@ impl Form {
             tokens.iter().for_each(|token| insert(&mut registers, representative(*token)));
             return Self::Registers(registers);
         }
+        if tokens.len() > FEW { Self::Tokens(tokens) } else { Self::of_slice(&tokens) }
+    }
+
+    /// The canonical form of ascending tokens.
+    fn of_slice(tokens: &[u32]) -> Self {
         if tokens.len() > FEW {
-            return Self::Tokens(tokens);
+            return Self::of(tokens.to_vec());
         }
         let mut few = [0; FEW];
-        few[..tokens.len()].copy_from_slice(&tokens);
+        few[..tokens.len()].copy_from_slice(tokens);
         Self::Few { len: tokens.len() as u8, tokens: few }
     }
 

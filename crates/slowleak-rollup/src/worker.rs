@@ -1,63 +1,62 @@
 //! One thread's share of a pass. In: units, chunk by chunk. Out: blocks of cells for each view, and what
-//! became of the rows. Names are mapped to ids that all workers share, once a row group.
+//! became of the rows. Names keep their ids from unit to unit; those of other workers differ.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use slowleak_record::{Field, InputResult, Micros, Window};
-use slowleak_scan::{Chunk, Names, Request, UnitReader, UnitTally};
+use slowleak_scan::{Chunk, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
 
 use crate::block::NONE;
 use crate::compound::{PairIds, pair};
 use crate::counter::{Columns, Counter};
-use crate::{Dimension, Metric, View};
+use crate::{Dimension, Metric, Profile, Step, View};
 
-/// What all workers share: ids of names by field.
-pub(crate) struct Shared {
-    pub(crate) names: [Mutex<Names>; Field::ALL.len()],
-    pub(crate) request: Request,
-}
-
-impl Shared {
-    pub(crate) fn new(views: &[View]) -> Self {
-        let counts = |metric: Metric| views.iter().any(|view| view.metrics().contains(&metric));
-        let parts = views.iter().flat_map(|view| view.dimension.parts().iter().copied());
-        let sources = counts(Metric::Sources).then_some(Field::Source);
-        Self {
-            names: Default::default(),
-            request: Request {
-                ids: parts.chain(sources).collect(),
-                rows: counts(Metric::Rows),
-                bytes: counts(Metric::Bytes),
-                status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
-                subjects: counts(Metric::Subjects),
-            },
-        }
+/// What the views need of each record.
+pub(crate) fn request(views: &[View]) -> Request {
+    let counts = |metric: Metric| views.iter().any(|view| view.metrics().contains(&metric));
+    let parts = views.iter().flat_map(|view| view.dimension.parts().iter().copied());
+    let sources = counts(Metric::Sources).then_some(Field::Source);
+    Request {
+        ids: parts.chain(sources).collect(),
+        rows: counts(Metric::Rows),
+        bytes: counts(Metric::Bytes),
+        status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
+        subjects: counts(Metric::Subjects),
     }
 }
 
 /// One thread's share of the count.
 pub(crate) struct Worker {
-    columns: [Column; Field::ALL.len()],
-    pub(crate) dimensions: Vec<DimensionIds>,
-    /// For each view: position of its dimension and of its window, and its counter.
-    pub(crate) counters: Vec<(usize, usize, Counter)>,
-    windows: Vec<(Window, Vec<Run>)>,
-    pub(crate) hours: BTreeSet<i64>,
-    last_hour: Option<i64>,
-    pub(crate) span: Option<(i64, i64)>,
-    pub(crate) tally: UnitTally,
-    pub(crate) failed: Option<Field>,
+    pub(crate) names: NamesByField,
+    state: State,
 }
 
-/// Shared ids of one field in the current unit and batch.
-#[derive(Default)]
-struct Column {
-    /// From the unit's ids to the shared ones.
-    map: Vec<u32>,
-    /// One more than the largest shared id seen.
-    known: usize,
-    ids: Vec<u32>,
+/// All but the names, which are lent to the reader meanwhile.
+struct State {
+    dimensions: Vec<DimensionIds>,
+    /// For each view: position of its dimension and of its window, and its counter.
+    counters: Vec<(usize, usize, Counter)>,
+    windows: Vec<(Window, Vec<Run>)>,
+    hours: BTreeSet<i64>,
+    last_hour: Option<i64>,
+    span: Option<(i64, i64)>,
+    tally: UnitTally,
+    profile: Profile,
+    /// Ids of a field that the file lacks.
+    absent: Vec<u32>,
+}
+
+/// What a worker has counted.
+pub(crate) struct Counted {
+    pub(crate) names: NamesByField,
+    pub(crate) dimensions: Vec<DimensionIds>,
+    /// For each view: position of its dimension, and its counter.
+    pub(crate) counters: Vec<(usize, Counter)>,
+    pub(crate) hours: BTreeSet<i64>,
+    pub(crate) span: Option<(i64, i64)>,
+    pub(crate) tally: UnitTally,
+    pub(crate) profile: Profile,
 }
 
 /// Consecutive records of one window.
@@ -98,8 +97,7 @@ impl Worker {
             });
             counters.push((dimension, window, Counter::new(view)));
         }
-        Self {
-            columns: Default::default(),
+        let state = State {
             dimensions,
             counters,
             windows,
@@ -107,32 +105,52 @@ impl Worker {
             last_hour: None,
             span: None,
             tally: UnitTally::default(),
-            failed: None,
-        }
+            profile: Profile::default(),
+            absent: Vec::new(),
+        };
+        Self { names: NamesByField::default(), state }
     }
 
     /// Counts a unit.
     pub(crate) fn read(
         &mut self,
-        mut reader: UnitReader<'_>,
-        shared: &Shared,
+        plan: &Plan,
+        unit: &Unit,
+        request: Request,
         progress: &(dyn Fn(u64) + Sync),
     ) -> InputResult<()> {
-        self.columns.iter_mut().for_each(|column| column.map.clear());
-        self.counters.iter_mut().for_each(|(_, _, counter)| counter.start_unit());
+        let mut reader = UnitReader::open(plan, unit, request)?;
+        self.state.counters.iter_mut().for_each(|(_, _, counter)| counter.start_unit());
         let mut reported = 0;
-        while let Some(chunk) = reader.next_chunk()? {
-            self.count(chunk, shared);
-            let tally = reader.tally();
-            let rows = tally.read + tally.pruned + tally.rejected_rows.iter().sum::<u64>();
+        while let Some(chunk) = reader.next_chunk(&mut self.names)? {
+            self.state.count(&chunk, &self.names);
+            let Spent { times, names, subjects, select } = reader.spent();
+            for (step, time) in [
+                (Step::ReadTimes, times),
+                (Step::ReadNames, names),
+                (Step::ReadSubjects, subjects),
+                (Step::Select, select),
+            ] {
+                self.state.profile.record(step, time);
+            }
+            let rows = reader.tally().rows();
+            self.state.profile.records += rows - reported;
             progress(rows - reported);
             reported = rows;
         }
-        self.tally.add(&reader.tally());
+        self.state.tally.add(&reader.tally());
         Ok(())
     }
 
-    fn count(&mut self, chunk: &Chunk, shared: &Shared) {
+    pub(crate) fn finish(self) -> Counted {
+        let State { dimensions, counters, hours, span, tally, profile, .. } = self.state;
+        let counters = counters.into_iter().map(|(dimension, _, counter)| (dimension, counter)).collect();
+        Counted { names: self.names, dimensions, counters, hours, span, tally, profile }
+    }
+}
+
+impl State {
+    fn count(&mut self, chunk: &Chunk<'_>, names: &NamesByField) {
         let time = chunk.time();
         let (Some(first), Some(last)) = (time.iter().min(), time.iter().max()) else { return };
         let span = self.span.unwrap_or((*first, *last));
@@ -147,47 +165,43 @@ impl Worker {
                 self.hours.insert(run.window);
             }
         }
-
-        for field in shared.request.ids.iter() {
-            let column = &mut self.columns[field.index()];
-            let (Some(ids), Some(names)) = (chunk.ids(field), chunk.names(field)) else {
-                column.ids.clear();
-                column.ids.resize(time.len(), NONE);
-                continue;
-            };
-            if column.map.len() < names.len() {
-                let mut shared = shared.names[field.index()].lock().unwrap_or_else(PoisonError::into_inner);
-                for id in column.map.len()..names.len() {
-                    let id = shared.intern(names.name(id as u32)).unwrap_or_else(|_| {
-                        self.failed = Some(field);
-                        0
-                    });
-                    column.known = column.known.max(id as usize + 1);
-                    column.map.push(id);
-                }
-            }
-            column.ids.clear();
-            column.ids.extend(ids.iter().map(|id| column.map.get(*id as usize).copied().unwrap_or(NONE)));
-        }
+        self.absent.resize(time.len(), NONE);
+        let fields = Fields { chunk, names, absent: &self.absent };
+        let mut since = Instant::now();
         for dimension in &mut self.dimensions {
-            dimension.fill(&self.columns);
+            dimension.fill(&fields);
         }
-
-        let sources = &self.columns[Field::Source.index()].ids;
+        if self.dimensions.iter().any(|dimension| !dimension.pairs.is_empty()) {
+            self.profile.record(Step::Compounds, since.elapsed());
+        }
+        let columns = Columns {
+            rows: chunk.rows().unwrap_or_default(),
+            bytes: chunk.bytes().unwrap_or_default(),
+            status: chunk.status().unwrap_or_default(),
+            subjects: chunk.subjects().unwrap_or_default(),
+            sources: fields.ids(Field::Source),
+        };
         for (dimension, window, counter) in &mut self.counters {
-            let dimension = &self.dimensions[*dimension];
-            let (ids, known) = dimension.ids(&self.columns);
-            let columns = Columns {
-                rows: chunk.rows().map_or(&[], |counts| &counts.values),
-                bytes: chunk.bytes().map_or(&[], |counts| &counts.values),
-                status: chunk.status().unwrap_or_default(),
-                subjects: chunk.subjects().unwrap_or_default(),
-                sources,
-            };
+            let (ids, known) = self.dimensions[*dimension].ids(&fields);
+            since = Instant::now();
             for run in &self.windows[*window].1 {
                 counter.count(run.window, run.rows.clone(), ids, known, &columns);
             }
+            self.profile.record(Step::Count, since.elapsed());
         }
+    }
+}
+
+/// The ids of a batch.
+struct Fields<'a> {
+    chunk: &'a Chunk<'a>,
+    names: &'a NamesByField,
+    absent: &'a [u32],
+}
+
+impl<'a> Fields<'a> {
+    fn ids(&self, field: Field) -> &'a [u32] {
+        self.chunk.ids(field).unwrap_or(self.absent)
     }
 }
 
@@ -207,8 +221,8 @@ fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Run>) {
 
 impl DimensionIds {
     /// Computes the batch's ids of a compound.
-    fn fill(&mut self, columns: &[Column; Field::ALL.len()]) {
-        let mut parts = self.dimension.parts().iter().map(|field| columns[field.index()].ids.as_slice());
+    fn fill(&mut self, fields: &Fields<'_>) {
+        let mut parts = self.dimension.parts().iter().map(|field| fields.ids(*field));
         let first = parts.next().unwrap_or_default();
         for (level, (pairs, right)) in self.pairs.iter_mut().zip(parts).enumerate() {
             let left = if level == 0 { first } else { &self.ids };
@@ -219,9 +233,9 @@ impl DimensionIds {
     }
 
     /// The batch's ids, and one more than the largest ever.
-    fn ids<'a>(&'a self, columns: &'a [Column; Field::ALL.len()]) -> (&'a [u32], usize) {
+    fn ids<'a>(&'a self, fields: &Fields<'a>) -> (&'a [u32], usize) {
         match self.dimension.parts() {
-            [field] => (&columns[field.index()].ids, columns[field.index()].known),
+            [field] => (fields.ids(*field), fields.names[field.index()].len()),
             _ => (&self.ids, self.pairs.last().map_or(0, PairIds::len)),
         }
     }

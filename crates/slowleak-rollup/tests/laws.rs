@@ -11,7 +11,7 @@ mod support;
 use proptest::prelude::*;
 use slowleak_record::Window;
 use slowleak_rollup::{Metric, Rollup, Sketch, View};
-use support::{Record, check, naive, records, rollup, views, write_log};
+use support::{Record, check, columns, naive, records, rollup, views, write_columns, write_log};
 
 /// The files of the store, by name.
 fn store_bytes(rollup: &Rollup) -> Vec<(String, Vec<u8>)> {
@@ -67,6 +67,42 @@ proptest! {
         let out = dir.path().join("rollup");
         rollup.write(&out).unwrap();
         prop_assert_eq!(Rollup::read(&out).unwrap(), rollup);
+    }
+
+    /// A file that lacks a column counts as if the column were null throughout, whatever its neighbours have.
+    #[test]
+    fn columns_that_only_some_files_have_count_where_they_are(
+        whole in records(150),
+        partial in proptest::collection::vec((records(150), proptest::collection::vec(any::<bool>(), 7)), 1..4),
+        row_group in 20_usize..200,
+        threads in 1_usize..4,
+    ) {
+        const OPTIONAL: [&str; 7] = ["user", "source", "object", "subject", "rows", "bytes", "status"];
+        let dir = tempfile::tempdir().unwrap();
+        let mut all = whole.clone();
+        // In the middle of the files' order, so that some come before and some after.
+        write_log(&dir.path().join("1-whole.parquet"), &whole, row_group, true);
+        for (number, (records, lacks)) in partial.iter().enumerate() {
+            let lacks = |name: &str| OPTIONAL.iter().zip(lacks).any(|(column, lacks)| *column == name && *lacks);
+            let mut some = columns(records);
+            some.retain(|(name, _)| !lacks(name));
+            write_columns(&dir.path().join(format!("{}-{number}.parquet", number % 3)), some, row_group, true);
+            all.extend(records.iter().map(|record| Record {
+                user: record.user.clone().filter(|_| !lacks("user")),
+                source: record.source.clone().filter(|_| !lacks("source")),
+                object: record.object.clone().filter(|_| !lacks("object")),
+                subject: record.subject.filter(|_| !lacks("subject")),
+                rows: record.rows.filter(|_| !lacks("rows")),
+                bytes: record.bytes.filter(|_| !lacks("bytes")),
+                status: record.status.filter(|_| !lacks("status")),
+                ..record.clone()
+            }));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (rollup, _) = pool.install(|| rollup(dir.path(), &views()));
+        for table in &rollup.tables {
+            check(table, &all);
+        }
     }
 
     #[test]

@@ -22,11 +22,12 @@ pub(crate) struct Unusable {
     pub(crate) not_a_number: u64,
 }
 
-enum Count {
-    Good(i64),
-    Negative,
-    NotANumber,
-}
+/// A count, or as a negative number why there is none.
+pub(crate) type Judged = i64;
+/// The value is null.
+pub(crate) const NULL: Judged = i64::MIN;
+const NEGATIVE: Judged = -1;
+const NOT_A_NUMBER: Judged = -2;
 
 /// Whether [`decode`] reads the type.
 pub(crate) fn accepts(kind: &DataType) -> bool {
@@ -35,62 +36,42 @@ pub(crate) fn accepts(kind: &DataType) -> bool {
         || matches!(kind, DataType::Decimal128(_, 0) | DataType::Null)
 }
 
-fn whole(value: i64) -> Count {
-    if value < 0 { Count::Negative } else { Count::Good(value) }
+fn whole(value: i64) -> Judged {
+    if value < 0 { NEGATIVE } else { value }
 }
 
-fn large(value: i128) -> Count {
-    if value < 0 { Count::Negative } else { i64::try_from(value).map_or(Count::NotANumber, Count::Good) }
+fn large(value: i128) -> Judged {
+    if value < 0 { NEGATIVE } else { i64::try_from(value).unwrap_or(NOT_A_NUMBER) }
 }
 
-fn float(value: f64) -> Count {
+fn float(value: f64) -> Judged {
     // 2^63: the least float that no i64 can hold.
     if value.fract() != 0.0 || value.abs() >= 9_223_372_036_854_775_808.0 || !value.is_finite() {
-        Count::NotANumber
+        NOT_A_NUMBER
     } else {
         whole(value as i64)
     }
 }
 
-/// Reads a column into `out`, one entry a row.
-pub(crate) fn decode(array: &ArrayRef, out: &mut Counts) -> Unusable {
-    out.values.clear();
-    out.valid = None;
-    let mut unusable = Unusable::default();
+/// Appends integers of a page, sign-extended from their physical type.
+pub(crate) fn judge_integers(kind: &DataType, integers: &[i64], out: &mut Vec<Judged>) {
+    match kind {
+        DataType::UInt64 => out.extend(integers.iter().map(|value| large((*value as u64).into()))),
+        DataType::UInt32 => out.extend(integers.iter().map(|value| i64::from(*value as u32))),
+        _ => out.extend(integers.iter().map(|value| whole(*value))),
+    }
+}
+
+/// Appends an array's values, one entry a row.
+pub(crate) fn judge(array: &ArrayRef, out: &mut Vec<Judged>) {
     macro_rules! each {
         ($type:ty, $convert:expr) => {{
-            let array = array.as_primitive::<$type>();
             let convert = $convert;
-            for (row, value) in array.iter().enumerate() {
-                let good = match value.map(|value| convert(value)) {
-                    Some(Count::Good(value)) => Some(value),
-                    Some(Count::Negative) => {
-                        unusable.negative += 1;
-                        None
-                    }
-                    Some(Count::NotANumber) => {
-                        unusable.not_a_number += 1;
-                        None
-                    }
-                    None => None,
-                };
-                if good.is_none() {
-                    let valid = out.valid.get_or_insert_with(|| vec![true; array.len()]);
-                    valid[row] = false;
-                }
-                out.values.push(good.unwrap_or(0));
-            }
+            out.extend(array.as_primitive::<$type>().iter().map(|value| value.map_or(NULL, convert)));
         }};
     }
     match array.data_type() {
-        DataType::Int64 => {
-            let plain = array.as_primitive::<Int64Type>();
-            if plain.null_count() == 0 && plain.values().iter().all(|value| *value >= 0) {
-                out.values.extend_from_slice(plain.values());
-            } else {
-                each!(Int64Type, whole);
-            }
-        }
+        DataType::Int64 => each!(Int64Type, whole),
         DataType::Int32 => each!(Int32Type, |v: i32| whole(v.into())),
         DataType::Int16 => each!(Int16Type, |v: i16| whole(v.into())),
         DataType::Int8 => each!(Int8Type, |v: i8| whole(v.into())),
@@ -105,12 +86,31 @@ pub(crate) fn decode(array: &ArrayRef, out: &mut Counts) -> Unusable {
             |v: <Float16Type as arrow::datatypes::ArrowPrimitiveType>::Native| float(v.to_f64())
         ),
         DataType::Decimal128(_, 0) => each!(Decimal128Type, large),
-        _ => {
-            out.values.resize(array.len(), 0);
-            out.valid = Some(vec![false; array.len()]);
-        }
+        _ => out.resize(out.len() + array.len(), NULL),
+    }
+}
+
+/// Makes every count that is none a 0, and tells why they were none.
+pub(crate) fn settle(judged: &mut [Judged]) -> Unusable {
+    let mut unusable = Unusable::default();
+    if judged.iter().all(|value| *value >= 0) {
+        return unusable;
+    }
+    for value in judged {
+        unusable.negative += u64::from(*value == NEGATIVE);
+        unusable.not_a_number += u64::from(*value == NOT_A_NUMBER);
+        *value = (*value).max(0);
     }
     unusable
+}
+
+/// Reads a column into `out`, one entry a row.
+pub(crate) fn decode(array: &ArrayRef, out: &mut Counts) -> Unusable {
+    out.values.clear();
+    judge(array, &mut out.values);
+    let usable = |value: &i64| *value >= 0;
+    out.valid = (!out.values.iter().all(usable)).then(|| out.values.iter().map(usable).collect());
+    settle(&mut out.values)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What was read and what was not: every file, row group, row and value is accounted for.
 
+use std::collections::BTreeMap;
+
 use slowleak_record::Micros;
 
 /// The account of a run's input, as `coverage.json` shows it.
@@ -21,6 +23,9 @@ pub struct Coverage {
     pub rejected_values: Vec<(ValueReason, u64)>,
     /// Names of fields that no file had; metrics that need them were not computed.
     pub missing_columns: Vec<String>,
+    /// Names of fields that some of the files read lack and others have, with how many lack them; their
+    /// metrics and views count the others' records alone.
+    pub partial_columns: BTreeMap<String, u64>,
     /// First and last record counted; `None` where there was none.
     pub time: Option<(Micros, Micros)>,
     /// Half-open stretches without a single record inside the span of the data, in time order.

@@ -7,11 +7,11 @@ use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray}
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::{ConvertedType, Encoding, LogicalType, Type as PhysicalType};
-use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData};
+use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{BasicTypeInfo, SchemaDescriptor, Type};
-use slowleak_record::{Field, FieldSet, InputError, InputFile, InputResult, Mapping, Micros};
+use slowleak_record::{Field, FieldSet, InputError, InputFile, InputResult, Mapping, Micros, guarded};
 
 use crate::source::Source;
 use crate::{count_column, text_column, time_column};
@@ -100,29 +100,18 @@ impl Layout {
         &self.metadata
     }
 
-    /// The footer with the arrow types in which `row_group` is decoded fastest: strings as dictionaries
-    /// where every page of the chunk is dictionary-encoded, as views elsewhere.
-    pub(crate) fn typed_for(
-        &self,
-        row_group: usize,
-    ) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
-        let group = self.metadata.metadata().row_group(row_group);
+    /// The footer with the arrow types in which columns are decoded where their pages are not: strings as views.
+    pub(crate) fn typed(&self) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
         let schema = self.metadata.schema();
         let mut columns: Vec<_> = schema.fields().iter().cloned().collect();
         for field in Field::ALL {
             let Some(Role::Column { root, leaf, .. }) = self.role(field) else { continue };
-            let kind = columns[*root].data_type().clone();
-            let wanted = match &kind {
-                DataType::Utf8 | DataType::Binary => {
-                    let dictionary = field != Field::Time && only_dictionary(group.column(*leaf));
-                    match (dictionary, &kind) {
-                        (true, _) => DataType::Dictionary(Box::new(DataType::Int32), Box::new(kind)),
-                        (false, DataType::Utf8) => DataType::Utf8View,
-                        (false, _) => DataType::BinaryView,
-                    }
-                }
+            let wanted = match columns[*root].data_type() {
+                DataType::Utf8 => DataType::Utf8View,
+                DataType::Binary => DataType::BinaryView,
                 DataType::Timestamp(TimeUnit::Nanosecond, None)
-                    if group.column(*leaf).column_type() == PhysicalType::INT96 =>
+                    if self.metadata.parquet_schema().column(*leaf).physical_type()
+                        == PhysicalType::INT96 =>
                 {
                     // INT96 reaches further than 64-bit nanoseconds.
                     DataType::Timestamp(TimeUnit::Microsecond, None)
@@ -139,19 +128,6 @@ impl Layout {
 /// Types come from the Parquet schema alone, so that the answer does not depend on the writer.
 fn reader_options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
-}
-
-/// Whether every data page of the chunk is dictionary-encoded, as far as the footer can tell.
-fn only_dictionary(chunk: &ColumnChunkMetaData) -> bool {
-    if chunk.dictionary_page_offset().is_none() {
-        return false;
-    }
-    let dictionary = |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
-    if let Some(pages) = chunk.page_encoding_stats_mask() {
-        return pages.encodings().all(dictionary);
-    }
-    // Without statistics: PLAIN may be the dictionary page's own encoding, or that of fallen-back pages.
-    !chunk.encodings().any(|encoding| encoding == Encoding::PLAIN)
 }
 
 fn footer(source: &Source, file: &InputFile) -> InputResult<ArrowReaderMetadata> {
@@ -222,17 +198,6 @@ fn parquet_type_is_text(info: &BasicTypeInfo) -> bool {
         None => {
             matches!(info.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
         }
-    }
-}
-
-/// Runs the decoder on untrusted bytes: a panic inside it becomes an error.
-pub(crate) fn guarded<T>(
-    decode: impl FnOnce() -> Result<T, parquet::errors::ParquetError>,
-) -> Result<T, String> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the decoder gave up on damaged bytes".to_owned()),
     }
 }
 

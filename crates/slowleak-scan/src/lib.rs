@@ -5,21 +5,28 @@
 //! and subject hashes. [`Coverage`] accounts for all of it. The crate knows no windows, cells or statistics.
 
 mod chunk;
+mod column;
 pub mod columns;
 mod count_column;
 mod coverage;
 mod hash;
+pub mod kernels;
 mod layout;
+mod map;
+mod meaning;
 mod names;
+mod page;
 mod plan;
 mod source;
 mod text_column;
 mod time_column;
+mod unit;
 
-pub use chunk::{Chunk, Request, UnitReader, UnitTally};
+pub use chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
 pub use count_column::Counts;
 pub use coverage::{Coverage, RejectedFile, RowReason, Tally, ValueReason};
 pub use hash::{SUBJECT_HASH_VERSION, subject_hash};
 pub use names::{Names, TooManyNames};
-pub use plan::{Plan, ScanOptions, Unit};
+pub use plan::{Decoder, Plan, ScanOptions, Unit};
 pub use source::Io;
+pub use unit::{Spent, UnitReader};

@@ -20,6 +20,18 @@ pub struct ScanOptions {
     pub range: TimeRange,
     /// How files are read.
     pub io: Io,
+    /// How pages are decoded.
+    pub decoder: Decoder,
+}
+
+/// How pages are decoded. Both give the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decoder {
+    /// By this crate, straight from the page; by the arrow reader only where a page is of a rare kind.
+    #[default]
+    Pages,
+    /// By the arrow reader: several times slower, and a second opinion.
+    Arrow,
 }
 
 /// What a scan will read. Rejected and pruned files are accounted for already.
@@ -65,6 +77,13 @@ pub(crate) struct PlannedFile {
     pruned_rows: u64,
 }
 
+impl PlannedFile {
+    /// Whether the time range leaves none of its row groups.
+    fn is_pruned(&self) -> bool {
+        self.groups.is_empty() && self.pruned_groups > 0
+    }
+}
+
 impl Plan {
     /// Opens the footers of `files` in parallel on the current rayon pool.
     ///
@@ -96,9 +115,22 @@ impl Plan {
                     .push(RejectedFile { path: error.path().display().to_string(), reason: error.reason() }),
             }
         }
-        plan.coverage.files.rejected = plan.coverage.rejected_files.len() as u64;
-        plan.coverage.rejected_files.sort();
-        plan
+        plan.settled()
+    }
+
+    /// What can be told once all files are accepted or rejected.
+    fn settled(mut self) -> Self {
+        let coverage = &mut self.coverage;
+        coverage.files.rejected = coverage.rejected_files.len() as u64;
+        coverage.rejected_files.sort();
+        for field in self.fields.iter().filter(|field| self.present.contains(*field)) {
+            let lacks = |file: &&PlannedFile| !file.is_pruned() && file.layout.role(field).is_none();
+            let lacking = self.files.iter().filter(lacks).count() as u64;
+            if lacking > 0 {
+                coverage.partial_columns.insert(field.name().to_owned(), lacking);
+            }
+        }
+        self
     }
 
     fn accept(&mut self, file: PlannedFile) {
@@ -106,7 +138,7 @@ impl Plan {
         self.present = self.present.union(file.layout.fields());
         self.coverage.row_groups.pruned += file.pruned_groups;
         self.coverage.rows.pruned += file.pruned_rows;
-        if file.groups.is_empty() && file.pruned_groups > 0 {
+        if file.is_pruned() {
             self.coverage.files.pruned += 1;
         } else {
             self.coverage.files.read += 1;
@@ -181,9 +213,7 @@ impl Plan {
             plan.coverage.rows.rejected +=
                 file.groups.iter().map(|group| group.1).sum::<u64>() + file.pruned_rows;
         }
-        plan.coverage.files.rejected = plan.coverage.rejected_files.len() as u64;
-        plan.coverage.rejected_files.sort();
-        plan
+        plan.settled()
     }
 }
 

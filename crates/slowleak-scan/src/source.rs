@@ -12,14 +12,16 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 use slowleak_record::{InputError, InputResult};
 
+use crate::map::map_file;
+
 /// How files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Io {
-    /// Memory maps: pages are decoded straight from the page cache. A file that another process truncates
-    /// during the scan kills this one (see the contract on the map); choose [`Io::Read`] where that may happen.
+    /// Memory maps: pages are decoded straight from the page cache. A file that changes during the scan is
+    /// rejected, one that is shortened too.
     #[default]
     Mmap,
-    /// Positioned reads into buffers: slower, but a truncated file is an ordinary error.
+    /// Positioned reads into buffers: slower, for file systems that can not be mapped.
     Read,
 }
 
@@ -87,19 +89,6 @@ impl Source {
         #[cfg(windows)]
         return std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, offset);
     }
-}
-
-/// Maps a whole file.
-///
-/// # Safety
-/// While the returned bytes live, no process may shorten the file: touching a page past the new end raises
-/// SIGBUS, which ends the program. No process may write into it either: the bytes behind a shared slice
-/// would change, which the language forbids. Log files are written once and then left alone.
-#[expect(unsafe_code, reason = "memory maps can not be made safe; the contract is stated")]
-unsafe fn map_file(file: &File) -> io::Result<Bytes> {
-    // SAFETY: forwarded to the caller.
-    let map = unsafe { memmap2::Mmap::map(file)? };
-    Ok(Bytes::from_owner(map))
 }
 
 impl Length for Source {

@@ -7,7 +7,6 @@ use arrow::datatypes::{
     UInt64Type,
 };
 
-use crate::hash::subject_hash;
 use crate::names::{Names, TooManyNames};
 
 /// Whether a column of this type can be read as text: strings, binary (taken as UTF-8), integers and
@@ -24,17 +23,18 @@ pub(crate) fn accepts(kind: &DataType) -> bool {
 }
 
 /// Calls `each` with the canonical bytes of every row, `None` for null: text as it is, numbers printed.
-fn for_each_value<E>(
+pub(crate) fn for_each_value<E>(
     array: &ArrayRef,
     mut each: impl FnMut(Option<&[u8]>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut scratch = Vec::new();
+    let mut printer = itoa::Buffer::new();
     macro_rules! print {
         ($type:ty) => {{
             for value in array.as_primitive::<$type>() {
                 match value {
                     None => each(None)?,
-                    Some(value) => each(Some(decimal(value.into(), &mut scratch)))?,
+                    Some(value) => each(Some(printer.format(value).as_bytes()))?,
                 }
             }
         }};
@@ -72,25 +72,19 @@ fn for_each_value<E>(
     Ok(())
 }
 
-/// Decimal digits of `value`.
-fn decimal(value: i128, scratch: &mut Vec<u8>) -> &[u8] {
-    scratch.clear();
-    let mut rest = value.unsigned_abs();
-    // 64-bit division is several times faster, and nearly every number fits.
-    while rest > u64::MAX.into() {
-        scratch.push(b'0' + (rest % 10) as u8);
-        rest /= 10;
+/// Writes integers down.
+#[derive(Default)]
+pub(crate) struct Printer(itoa::Buffer);
+
+impl Printer {
+    /// An integer of a page, sign-extended from its physical type, as the logical type `kind` means it.
+    pub(crate) fn integer(&mut self, value: i64, kind: &DataType) -> &[u8] {
+        match kind {
+            DataType::UInt64 => self.0.format(value as u64).as_bytes(),
+            DataType::UInt32 => self.0.format(value as u32).as_bytes(),
+            _ => self.0.format(value).as_bytes(),
+        }
     }
-    let mut rest = rest as u64;
-    while rest > 0 || scratch.is_empty() {
-        scratch.push(b'0' + (rest % 10) as u8);
-        rest /= 10;
-    }
-    if value < 0 {
-        scratch.push(b'-');
-    }
-    scratch.reverse();
-    scratch
 }
 
 /// Hexadecimal digits of `value`, hyphenated as a UUID where there are 16 bytes.
@@ -144,37 +138,6 @@ impl TextColumn {
             return Ok(());
         }
         for_each_value(array, |text| intern(text).map(|id| ids.push(id)))
-    }
-}
-
-/// Subject hashes of one row group, decoded batch by batch.
-#[derive(Default)]
-pub(crate) struct HashColumn {
-    /// One hash a row of the current batch.
-    pub(crate) hashes: Vec<Option<u64>>,
-    dictionary: Cached<Option<u64>>,
-}
-
-impl HashColumn {
-    /// Reads a batch.
-    pub(crate) fn decode(&mut self, array: &ArrayRef) {
-        let hashes = &mut self.hashes;
-        hashes.clear();
-        let hash = |text: Option<&[u8]>| text.map(subject_hash);
-        if let Some(dictionary) = array.as_any_dictionary_opt() {
-            let Ok(map) = self.dictionary.map(dictionary.values(), |values, map| {
-                for_each_value(values, |text| {
-                    map.push(hash(text));
-                    Ok::<_, std::convert::Infallible>(())
-                })
-            });
-            for_each_key(array, |key| hashes.push(key.and_then(|key| map.get(key).copied().flatten())));
-            return;
-        }
-        let Ok(()) = for_each_value(array, |text| {
-            hashes.push(hash(text));
-            Ok::<_, std::convert::Infallible>(())
-        });
     }
 }
 
@@ -242,7 +205,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, StringArray, StringViewArray,
+        BinaryArray, Decimal128Array, DictionaryArray, FixedSizeBinaryArray, Int64Array, StringArray,
+        StringViewArray,
     };
 
     use super::*;
@@ -271,9 +235,6 @@ mod tests {
             Arc::new(dictionary),
         ] {
             assert_eq!(read(&array), want);
-            let mut hashes = HashColumn::default();
-            hashes.decode(&array);
-            assert_eq!(hashes.hashes, ["42", "-7", "42"].map(|s| Some(subject_hash(s.as_bytes()))));
         }
     }
 
@@ -289,8 +250,9 @@ mod tests {
         );
         let uuid = FixedSizeBinaryArray::try_from_iter([[0x12_u8; 16]].iter()).unwrap();
         assert_eq!(read(&(Arc::new(uuid) as ArrayRef)), some(&["12121212-1212-1212-1212-121212121212"]));
-        for value in [i128::MIN, i128::MAX, -1, 0, 10, i128::from(u64::MAX) + 1] {
-            assert_eq!(decimal(value, &mut Vec::new()), value.to_string().as_bytes());
+        for value in [-1, 0, 10, i128::from(u64::MAX) + 1, i128::MAX, i128::MIN] {
+            let array = Decimal128Array::from(vec![value]).with_precision_and_scale(38, 0).unwrap();
+            assert_eq!(read(&(Arc::new(array) as ArrayRef)), [Some(value.to_string())]);
         }
     }
 }

@@ -64,6 +64,25 @@ pub(crate) fn scale(kind: &DataType, value: i64) -> Option<Moment> {
     })
 }
 
+/// Appends the instants of integers of a page, sign-extended from their physical type.
+pub(crate) fn scale_all(kind: &DataType, values: &[i64], out: &mut Vec<Moment>) {
+    let scaled = |value: i64| scale(kind, value).unwrap_or(Moment::UNREADABLE);
+    match kind {
+        // The usual ones, each as a loop of its own.
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            out.extend(values.iter().map(|value| in_unit(TimeUnit::Microsecond, *value)));
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            out.extend(values.iter().map(|value| in_unit(TimeUnit::Millisecond, *value)));
+        }
+        DataType::UInt64 => out.extend(
+            values.iter().map(|value| i64::try_from(*value as u64).map_or(Moment::UNREADABLE, scaled)),
+        ),
+        DataType::UInt32 => out.extend(values.iter().map(|value| scaled(i64::from(*value as u32)))),
+        _ => out.extend(values.iter().map(|value| scaled(*value))),
+    }
+}
+
 /// Whether [`decode`] reads the type.
 pub(crate) fn accepts(kind: &DataType) -> bool {
     scale(kind, 0).is_some() || matches!(kind, DataType::Utf8 | DataType::Utf8View | DataType::BinaryView)
@@ -114,11 +133,16 @@ pub(crate) fn decode(array: &ArrayRef, kind: &DataType, out: &mut Vec<Moment>) {
         }
         DataType::BinaryView => out.extend(array.as_binary_view().iter().map(|bytes| match bytes {
             None => Moment::NULL,
-            Some(bytes) => std::str::from_utf8(bytes).map_or(Moment::UNREADABLE, parse),
+            Some(bytes) => parse_bytes(bytes),
         })),
         DataType::Null => out.resize(array.len(), Moment::NULL),
         _ => out.resize(array.len(), Moment::UNREADABLE),
     }
+}
+
+/// What should be UTF-8.
+pub(crate) fn parse_bytes(text: &[u8]) -> Moment {
+    std::str::from_utf8(text).map_or(Moment::UNREADABLE, parse)
 }
 
 /// RFC 3339, a date-time without offset (UTC) or a date.

@@ -170,9 +170,12 @@ fn properties() -> WriterProperties {
             .set_column_dictionary_enabled(ColumnPath::from(column), false)
             .set_column_encoding(ColumnPath::from(column), encoding);
     }
-    let event_id = ColumnPath::from("event_id");
-    properties = properties.set_column_dictionary_enabled(event_id, false);
-    properties.build()
+    // The least and the greatest of strings without an order that anyone asks for cost a seventh of the run.
+    for column in ["key", "user", "source", "region", "action", "object", "status", "event_id"] {
+        properties =
+            properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
+    }
+    properties.set_column_dictionary_enabled(ColumnPath::from("event_id"), false).build()
 }
 
 /// The truth about a leak, from what was written; `None` if it is too small to have any access.

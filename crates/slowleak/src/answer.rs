@@ -19,6 +19,9 @@ pub(crate) struct RunAnswer<'a> {
     /// The comparison with the truth; the demo's alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quality: Option<slowleak_detect::Quality>,
+    /// What the comparison is worth, where it is worth little; the demo's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
     /// Wall time a stage, seconds. Printed only: result files hold no clock.
     pub(crate) seconds: Vec<(&'static str, f64)>,
 }
@@ -44,6 +47,7 @@ pub(crate) struct FindingAnswer {
     expected_false: Option<f64>,
     open: bool,
     summary: String,
+    cause: Option<String>,
     evidence: Vec<EvidenceAnswer>,
     shares: Vec<ShareAnswer>,
 }
@@ -95,6 +99,7 @@ impl From<&Finding> for FindingAnswer {
             expected_false: finding.expected_false,
             open: finding.open,
             summary: finding.summary.clone(),
+            cause: finding.cause.clone(),
             evidence: finding.evidence.iter().map(EvidenceAnswer::from).collect(),
             shares: finding.shares.iter().map(ShareAnswer::from).collect(),
         }

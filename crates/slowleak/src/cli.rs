@@ -75,7 +75,7 @@ pub(crate) enum Format {
 pub(crate) enum Io {
     /// Memory maps; fastest on local disks
     Mmap,
-    /// Plain reads; for network file systems and files that may be cut while they are read
+    /// Plain reads; for file systems that can not be mapped
     Read,
 }
 
@@ -112,6 +112,18 @@ pub(crate) struct InputArgs {
     /// How local files are read [default: mmap]
     #[arg(long, value_name = "HOW", help_heading = INPUT)]
     pub(crate) io: Option<Io>,
+    /// How Parquet pages are decoded; the answer is the same
+    #[arg(long, value_name = "HOW", default_value = "pages", help_heading = INPUT)]
+    pub(crate) decoder: Decoder,
+}
+
+/// How Parquet pages are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Decoder {
+    /// By slowleak itself; fastest
+    Pages,
+    /// By the arrow library: a second opinion
+    Arrow,
 }
 
 const INPUT: &str = "Input options";
@@ -128,6 +140,9 @@ pub(crate) struct ViewArgs {
     /// Fail, and write nothing, where any file, row or value has to be rejected
     #[arg(long, help_heading = COUNTING)]
     pub(crate) strict: bool,
+    /// Tell on standard error where the time of counting went, step by step
+    #[arg(long, help_heading = COUNTING)]
+    pub(crate) profile: bool,
 }
 
 const COUNTING: &str = "Counting options";
@@ -142,7 +157,7 @@ pub(crate) struct JudgeArgs {
     #[arg(long, value_name = "FILE", help_heading = JUDGING)]
     pub(crate) people: Option<PathBuf>,
     /// Exit with code 10 where a finding is this bad or worse: info, low, medium, high, critical
-    #[arg(long, value_name = "SEVERITY", help_heading = JUDGING)]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, help_heading = JUDGING)]
     pub(crate) fail_on: Option<Severity>,
 }
 
@@ -161,7 +176,7 @@ pub(crate) struct DemoArgs {
     /// Folder for the log, its truth and the report
     #[arg(long, value_name = "DIR", default_value = "demo")]
     pub(crate) out: PathBuf,
-    /// Records to make, about
+    /// Records to make, about; below 2 million the leak is too small to be found
     #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rows: u64,
     /// Seed of the made log [default: the scenario's]
@@ -303,13 +318,19 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "truth.json")]
     pub(crate) truth: PathBuf,
     /// Leave out findings below this severity
-    #[arg(long, value_name = "SEVERITY", default_value = "medium")]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "medium")]
     pub(crate) min_severity: Severity,
 }
 
 /// A time as clap wants it; the message is [`slowleak_record::TimeError`]'s.
 fn time(text: &str) -> Result<Micros, slowleak_record::TimeError> {
     text.parse()
+}
+
+/// A severity in any case: people type HIGH as reports print it. Result files keep to the contract's words.
+pub(crate) fn severity(text: &str) -> Result<Severity, String> {
+    // A wrong word is quoted as it was typed.
+    text.to_ascii_lowercase().parse().or_else(|_| text.parse())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use slowleak_detect::{DetectConfig, Severity};
 use slowleak_record::Window;
 use slowleak_rollup::View;
 
-use crate::cli::Io;
+use crate::cli::{Io, severity};
 use crate::failure::Failure;
 
 /// What a config file may say; flags win over it.
@@ -27,7 +27,7 @@ pub(crate) struct ConfigFile {
     #[serde(deserialize_with = "threads")]
     pub(crate) threads: Option<u16>,
     pub(crate) strict: bool,
-    #[serde(deserialize_with = "parsed")]
+    #[serde(deserialize_with = "any_case")]
     pub(crate) fail_on: Option<Severity>,
     #[serde(deserialize_with = "parsed")]
     pub(crate) window: Option<Window>,
@@ -72,6 +72,10 @@ where
     String::deserialize(deserializer)?.parse().map(Some).map_err(de::Error::custom)
 }
 
+fn any_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Severity>, D::Error> {
+    severity(&String::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
+}
+
 fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -104,7 +108,7 @@ mod tests {
     #[test]
     fn reads_flags_views_and_paths_beside_the_file() {
         let config = read(
-            "window = \"2h\"\nviews = [\"key@1h:rows\"]\nfail_on = \"high\"\nio = \"read\"\nkeys = \"k.csv\"\n",
+            "window = \"2h\"\nviews = [\"key@1h:rows\"]\nfail_on = \"High\"\nio = \"read\"\nkeys = \"k.csv\"\n",
         )
         .unwrap();
         assert_eq!(config.window.unwrap().to_string(), "2h");

@@ -2,8 +2,8 @@
 //!
 //! The command line over the library crates, and thin: [`cli`] is what a user types, [`settings`] what that
 //! means, `commands` one module a command, [`pipeline`] the stages that commands share, [`staging`] how
-//! results come into a folder, [`terminal`] how it talks, [`failure`] how it ends. It counts and judges
-//! nothing itself.
+//! results come into a folder, [`refusal`] what they must not replace, [`terminal`] how it talks, [`failure`]
+//! how it ends. It counts and judges nothing itself.
 
 mod answer;
 mod cli;
@@ -12,6 +12,7 @@ mod config;
 mod failure;
 mod inspect;
 mod pipeline;
+mod refusal;
 mod settings;
 mod staging;
 mod terminal;
@@ -26,6 +27,13 @@ use crate::settings::Settings;
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
+    // A panic over damaged bytes is told once, as an error with its file.
+    let tell_panic = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !slowleak_record::is_guarded() {
+            tell_panic(panic);
+        }
+    }));
     let cli = Cli::parse();
     let terminal = Terminal::new(&cli.common);
     let result = run(cli, terminal);

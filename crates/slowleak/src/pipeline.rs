@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 use slowleak_detect::{Detection, Finding, detect};
-use slowleak_record::{InputFile, Registry};
-use slowleak_report::{Run, write_coverage, write_outputs};
-use slowleak_rollup::Rollup;
+use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
+use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
+use slowleak_rollup::{Profile, Rollup, Step};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
@@ -49,8 +49,8 @@ pub(crate) fn count(
     input: &Input,
     counting: &Counting,
     terminal: &Terminal,
-) -> Result<(Rollup, Coverage), Failure> {
-    let options = ScanOptions { range: input.range, io: input.io };
+) -> Result<(Rollup, Coverage, Profile), Failure> {
+    let options = ScanOptions { range: input.range, io: input.io, decoder: input.decoder };
     let plan = Plan::new(files, &input.mapping, slowleak_rollup::fields(&counting.views), &options);
     if plan.files().len() == 0
         && let Some(first) = plan.coverage().rejected_files.first()
@@ -58,16 +58,36 @@ pub(crate) fn count(
         return Err(all_rejected(&first.path, &first.reason, plan.coverage().rejected_files.len() - 1));
     }
     let progress = terminal.progress("reading", plan.rows());
-    let built = slowleak_rollup::build(&plan, &counting.views, &|records| progress.add(records));
+    let built = slowleak_rollup::build_profiled(&plan, &counting.views, &|records| progress.add(records));
     drop(progress);
-    let (rollup, coverage) = built.map_err(|error| Failure::Failed(error.to_string()))?;
+    let (rollup, coverage, profile) = built.map_err(|error| Failure::Failed(error.to_string()))?;
     refuse_nothing(files, &coverage)?;
     if counting.strict && is_partial(&coverage) {
         let (what, files) = rejections(&coverage);
         let remedy = "nothing was written; mend or leave out the input, or run without --strict";
         return Err(Failure::Failed(format!("--strict: {what} rejected{files} ({remedy})")));
     }
-    Ok((rollup, coverage))
+    Ok((rollup, coverage, profile))
+}
+
+/// Writes the rollup, and tells where the time of counting and writing went if it was asked.
+///
+/// # Errors
+/// The rollup can not be written.
+pub(crate) fn write_rollup(
+    staging: &Staging,
+    rollup: &Rollup,
+    coverage: &Coverage,
+    mut profile: Profile,
+    counting: &Counting,
+) -> Result<(), Failure> {
+    let since = Instant::now();
+    stage_rollup(staging, rollup, coverage)?;
+    profile.record(Step::Write, since.elapsed());
+    if counting.profile {
+        eprintln!("{profile}");
+    }
+    Ok(())
 }
 
 /// The failure of a run in which every file was rejected.
@@ -93,8 +113,9 @@ fn refuse_nothing(files: &[InputFile], coverage: &Coverage) -> Result<(), Failur
     let first = files.first().map(|file| file.path.display().to_string()).unwrap_or_default();
     let place = if files.len() == 1 { first } else { format!("{first} and {} more", files.len() - 1) };
     let cause = if coverage.rows.rejected > 0 {
-        let (what, _) = rejections(coverage);
-        format!("no usable record: {what} rejected (see which columns map to what with slowleak inspect)")
+        let (what, why) = rejections(coverage);
+        let remedy = "see which columns map to what with slowleak inspect";
+        format!("no usable record: {what} rejected ({remedy}){why}")
     } else if coverage.rows.pruned > 0 {
         let pruned = coverage.rows.pruned;
         format!("no record in the time range: {pruned} lie outside (correct --since or --until)")
@@ -108,7 +129,7 @@ fn is_partial(coverage: &Coverage) -> bool {
     coverage.files.rejected > 0 || coverage.rows.rejected > 0 || !coverage.rejected_values.is_empty()
 }
 
-/// What was rejected: counts in words, and the first files with their reasons.
+/// What was rejected: counts in words, and reasons a line each: of rows, of values, of the first files.
 fn rejections(coverage: &Coverage) -> (String, String) {
     use crate::terminal::count;
     let values: u64 = coverage.rejected_values.iter().map(|(_, values)| values).sum();
@@ -120,6 +141,12 @@ fn rejections(coverage: &Coverage) -> (String, String) {
     let counts = counts.into_iter().filter(|(number, ..)| *number > 0);
     let counts: Vec<String> = counts.map(|(number, one, many)| count(number, one, many)).collect();
     let mut files = String::new();
+    for (rows, reason) in rejected_rows(coverage) {
+        files.push_str(&format!("\n  {}: {reason}", count(rows, "row", "rows")));
+    }
+    for (values, reason) in rejected_values(coverage) {
+        files.push_str(&format!("\n  {}: {reason}", count(values, "value", "values")));
+    }
     for file in coverage.rejected_files.iter().take(NAMED) {
         files.push_str(&format!("\n  {}: {}", file.path, file.reason));
     }
@@ -130,11 +157,12 @@ fn rejections(coverage: &Coverage) -> (String, String) {
     (counts.join(", "), files)
 }
 
-/// Stage 2: a rollup to findings.
+/// The registries that the user named; read before anything is counted, so that a mistake in them costs no
+/// time.
 ///
 /// # Errors
 /// A registry file can not be used.
-pub(crate) fn judge(rollup: &Rollup, judging: &Judging) -> Result<Detection, Failure> {
+pub(crate) fn registry(judging: &Judging) -> Result<Registry, Failure> {
     let mut registry = Registry::default();
     if let Some(keys) = &judging.keys {
         registry.read_keys(keys)?;
@@ -142,7 +170,43 @@ pub(crate) fn judge(rollup: &Rollup, judging: &Judging) -> Result<Detection, Fai
     if let Some(people) = &judging.people {
         registry.read_people(people)?;
     }
-    Ok(detect(rollup, &registry, &judging.config))
+    if let (None, Some(people)) = (&judging.keys, &judging.people) {
+        let cause =
+            "without --keys nobody knows who owns which key, so no key is judged by its owner's departure";
+        warn(&InputError::new(people, cause).remedy("add --keys").to_string());
+    }
+    Ok(registry)
+}
+
+/// Stage 2: a rollup to findings, and how much of the registry the log knows (`None` where it is empty).
+pub(crate) fn judge(
+    rollup: &Rollup,
+    registry: &Registry,
+    judging: &Judging,
+) -> (Detection, Option<RegistryMatch>) {
+    let detection = detect(rollup, registry, &judging.config);
+    if *registry == Registry::default() {
+        return (detection, None);
+    }
+    let tables = |field: Field| rollup.tables.iter().filter(move |t| t.view.dimension.parts() == [field]);
+    let in_log = |field: Field, name: &str| {
+        tables(field).any(|table| table.entities.binary_search_by(|entity| entity.as_str().cmp(name)).is_ok())
+    };
+    let matched = registry.matched(|key| in_log(Field::Key, key), |user| in_log(Field::User, user));
+    for (file, rows, field, absent) in [
+        (&judging.keys, &matched.keys, Field::Key, "keys are not in the log"),
+        (&judging.people, &matched.people, Field::User, "people neither act in the log nor own a key in it"),
+    ] {
+        let (Some(file), Some(rows)) = (file, rows) else { continue };
+        let Some(first) = rows.first_absent.as_ref() else { continue };
+        let cause = format!("{} of {} {absent}, {first:?} for one", rows.absent(), rows.listed);
+        let remedy = match tables(field).next() {
+            Some(_) => "check that ids are written as the log writes them".to_owned(),
+            None => format!("nothing was counted by {field} alone: add --view {field}@1h:events"),
+        };
+        warn(&InputError::new(file, cause).remedy(remedy).to_string());
+    }
+    (detection, Some(matched))
 }
 
 /// Stages the rollup and `coverage.json`.

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use slowleak_detect::{DetectConfig, Severity};
 use slowleak_record::{Mapping, TimeRange, Window};
 use slowleak_rollup::{Metric, View};
-use slowleak_scan::Io as ScanIo;
+use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 
-use crate::cli::{Cli, Command, CommonArgs, InputArgs, Io, JudgeArgs, ViewArgs};
+use crate::cli::{Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, ViewArgs};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
 
@@ -45,6 +45,7 @@ pub(crate) struct Input {
     pub(crate) mapping_reason: &'static str,
     pub(crate) range: TimeRange,
     pub(crate) io: ScanIo,
+    pub(crate) decoder: ScanDecoder,
 }
 
 /// What to count.
@@ -54,6 +55,7 @@ pub(crate) struct Counting {
     pub(crate) views: Vec<View>,
     /// Fail where anything is rejected.
     pub(crate) strict: bool,
+    pub(crate) profile: bool,
 }
 
 /// What to judge by.
@@ -133,7 +135,7 @@ impl Settings {
                 rows: args.rows,
                 seed: args.seed,
                 io: io(None, &config),
-                counting: Counting { views: views(Vec::new(), None, &config), strict: false },
+                counting: Counting { views: views(Vec::new(), None, &config), strict: false, profile: false },
                 judging: judging(JudgeArgs { keys: None, people: None, fail_on: None }, config),
             }),
             Command::Generate(args) => Job::Generate(Generate {
@@ -193,7 +195,11 @@ fn input(args: InputArgs, config: &ConfigFile) -> Result<Input, Failure> {
         mapping = mapping.with_file(map).map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let range = TimeRange { since: args.since, until: args.until };
-    Ok(Input { paths: args.paths, mapping, mapping_reason, range, io: io(args.io, config) })
+    let decoder = match args.decoder {
+        Decoder::Pages => ScanDecoder::Pages,
+        Decoder::Arrow => ScanDecoder::Arrow,
+    };
+    Ok(Input { paths: args.paths, mapping, mapping_reason, range, io: io(args.io, config), decoder })
 }
 
 fn io(flag: Option<Io>, config: &ConfigFile) -> ScanIo {
@@ -204,7 +210,11 @@ fn io(flag: Option<Io>, config: &ConfigFile) -> ScanIo {
 }
 
 fn counting(args: ViewArgs, config: &ConfigFile) -> Counting {
-    Counting { views: views(args.views, args.window, config), strict: args.strict || config.strict }
+    Counting {
+        views: views(args.views, args.window, config),
+        strict: args.strict || config.strict,
+        profile: args.profile,
+    }
 }
 
 /// The views to count: those of the flags, else of the config file, else the defaults with `window` in

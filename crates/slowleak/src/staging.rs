@@ -8,14 +8,13 @@
 //! (all but some milliseconds of it) leaves the earlier results whole. A folder lock keeps two runs from
 //! writing to one `--out`; what a killed run left behind is removed by the next.
 //!
-//! Knows names of results, not their content.
+//! Knows names of results, not their content; what may not be replaced is refused in [`crate::refusal`].
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use slowleak_record::InputFile;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
@@ -134,7 +133,7 @@ impl Drop for Made {
 }
 
 /// The entries of `folder`, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let listed = fs::read_dir(folder).and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
     });
@@ -149,69 +148,6 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
         format!("can not be written: {error}"),
         "check permissions and space, or choose another --out",
     )
-}
-
-/// Refuses input that lies among the results that a run into `out` would replace.
-///
-/// # Errors
-/// Names the first such file.
-pub(crate) fn refuse_overlap(files: &[InputFile], out: &Path) -> Result<(), Failure> {
-    let Ok(out) = out.canonicalize() else { return Ok(()) };
-    for file in files {
-        let Ok(path) = file.path.canonicalize() else { continue };
-        if RESULTS.iter().any(|name| path.starts_with(out.join(name))) {
-            return Err(Failure::at(
-                &file.path,
-                "is a result of an earlier run in --out, not a log",
-                "choose an --out outside the logs, or name the logs more closely",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses an `out` that lies in (or is) a folder that is scanned: the next run would read the results as
-/// logs.
-///
-/// # Errors
-/// Names the folder.
-pub(crate) fn refuse_out_among_logs(paths: &[PathBuf], out: &Path) -> Result<(), Failure> {
-    let Some(out) = out.ancestors().find_map(|folder| {
-        let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        named.canonicalize().ok()
-    }) else {
-        return Ok(());
-    };
-    let scanned = paths
-        .iter()
-        .find(|path| path.is_dir() && path.canonicalize().is_ok_and(|folder| out.starts_with(folder)));
-    match scanned {
-        Some(path) => Err(Failure::at(
-            path,
-            "--out lies in this folder of logs: the next run would read its results as logs",
-            "choose an --out outside the logs",
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Refuses to replace a `rollup` folder in `out` that holds anything but views.
-///
-/// # Errors
-/// Names the first foreign entry.
-pub(crate) fn refuse_foreign_rollup(out: &Path) -> Result<(), Failure> {
-    let folder = out.join(ROLLUP);
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for entry in entries(&folder)? {
-        let view = entry.file_name().and_then(OsStr::to_str).is_some_and(|name| name.contains('@'));
-        if !view {
-            let cause = "would be replaced, but slowleak did not write it";
-            return Err(Failure::at(&entry, cause, "move it away, or choose another --out"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -264,23 +200,5 @@ mod tests {
         drop(live);
         Staging::new(dir.path()).unwrap().commit(&[]).unwrap();
         assert_eq!(listing(dir.path()), [""; 0]);
-    }
-
-    #[test]
-    fn results_are_refused_as_input() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str| {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, "").unwrap();
-            InputFile { path, partitions: Vec::new() }
-        };
-        let log = file("logs/a.parquet");
-        let result = file("rollup/key@1h/part.parquet");
-        assert!(refuse_overlap(std::slice::from_ref(&log), dir.path()).is_ok());
-        assert!(refuse_overlap(&[log, result], dir.path()).is_err());
-        assert!(refuse_foreign_rollup(dir.path()).is_ok());
-        file("rollup/notes.txt");
-        assert!(refuse_foreign_rollup(dir.path()).unwrap_err().to_string().contains("notes.txt"));
     }
 }

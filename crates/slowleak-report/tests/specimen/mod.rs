@@ -71,6 +71,7 @@ pub(crate) fn leak() -> Finding {
         open: false,
         summary: "Key kid-2021-auth-07 read 54% more accounts than its baseline explains for 137 days."
             .to_owned(),
+        cause: None,
         evidence: Vec::new(),
         shares: vec![
             share("source", "203.0.113.77", 36_000_000.0, 12_000.0, 0.976),
@@ -111,6 +112,7 @@ pub(crate) fn departed() -> Finding {
         summary:
             "Key AKIA-DEPARTED-0042 of h.park was used 18,220 times after its owner left on 31 Oct 2025."
                 .to_owned(),
+        cause: None,
         evidence: Vec::new(),
         shares: vec![share("source", "198.51.100.9", 18_220.0, 0.0, 1.0)],
         timeline: timeline(0.0, 800.0, start, end),
@@ -144,6 +146,7 @@ pub(crate) fn hostile() -> Finding {
         expected_false: Some(0.012),
         open: false,
         summary: format!("+User {user} touched 38 times as many accounts as usual."),
+        cause: Some(format!("explained by the new key {user}")),
         evidence: Vec::new(),
         shares: vec![
             share(&user, &user, 40_000.0, 1_000.0, 0.83),
@@ -187,6 +190,7 @@ pub(crate) fn weak() -> Finding {
         expected_false: Some(0.7),
         open: false,
         summary: "Table billing.invoice returned 39% more bytes than expected for 4 days.".to_owned(),
+        cause: None,
         evidence: Vec::new(),
         shares: Vec::new(),
         timeline: timeline(1.5e9, 0.6e9, start, end),
@@ -234,6 +238,7 @@ pub(crate) fn coverage() -> Coverage {
         rejected_rows: vec![(RowReason::NullTime, 1_004), (RowReason::NoPrincipal, 200)],
         rejected_values: vec![(ValueReason::UnknownStatus, 17)],
         missing_columns: vec!["region".to_owned()],
+        partial_columns: [("bytes".to_owned(), 31)].into(),
         time: Some((at("2025-03-01T00:00:01"), at("2025-11-25T22:59:58"))),
         gaps: vec![(at("2025-07-04"), at("2025-07-05")), (at("2025-09-01T03:00"), at("2025-09-01T07:00"))],
     }

@@ -9,6 +9,7 @@ use crate::answer::{FindingAnswer, RunAnswer};
 use crate::cli::Format;
 use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
+use crate::refusal::refuse_foreign_results;
 use crate::settings::Detect;
 use crate::staging::{RESULTS, ROLLUP, Staging};
 use crate::terminal::Terminal;
@@ -17,6 +18,9 @@ pub(crate) fn run(settings: &Detect, terminal: &Terminal) -> Result<Completion, 
     let Detect { rollup: named, out, judging } = settings;
     let folder = folder(named)?;
     refuse_other_rollup(&folder, out)?;
+    let replaced: Vec<&str> = RESULTS.into_iter().filter(|name| *name != ROLLUP).collect();
+    refuse_foreign_results(out, &replaced)?;
+    let registry = pipeline::registry(judging)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
     let rollup = Rollup::read(&folder).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -24,13 +28,12 @@ pub(crate) fn run(settings: &Detect, terminal: &Terminal) -> Result<Completion, 
     let account = folder.parent().map(|parent| read_coverage(&parent.join("coverage.json")));
     let coverage = account.transpose()?.flatten();
     watch.lap("read rollup");
-    let detection = pipeline::judge(&rollup, judging)?;
+    let (detection, matched) = pipeline::judge(&rollup, &registry, judging);
     watch.lap("detect");
-    let run = Run { out: Some(out), ..Run::new(&detection, coverage.as_ref()) };
+    let run = Run { out: Some(out), registry: matched.as_ref(), ..Run::new(&detection, coverage.as_ref()) };
     pipeline::stage_report(&staging, &run)?;
     let coverage_json = pipeline::staged_coverage(&staging);
-    let stale: Vec<&str> = RESULTS.into_iter().filter(|name| *name != ROLLUP).collect();
-    staging.commit(&stale)?;
+    staging.commit(&replaced)?;
     watch.lap("report");
     match terminal.format {
         Format::Text => terminal.summary(&summary(&run, terminal.width, terminal.color))?,
@@ -40,6 +43,7 @@ pub(crate) fn run(settings: &Detect, terminal: &Terminal) -> Result<Completion, 
             findings: Some(detection.findings.iter().map(FindingAnswer::from).collect()),
             coverage: coverage_json,
             quality: None,
+            note: None,
             seconds: watch.seconds,
         })?,
     }

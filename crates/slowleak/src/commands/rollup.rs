@@ -6,10 +6,9 @@ use crate::answer::RunAnswer;
 use crate::cli::Format;
 use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
+use crate::refusal::{refuse_foreign_results, refuse_out_among_logs, refuse_overlap};
 use crate::settings::Rollup;
-use crate::staging::{
-    RESULTS, ROLLUP, Staging, refuse_foreign_rollup, refuse_out_among_logs, refuse_overlap,
-};
+use crate::staging::{RESULTS, ROLLUP, Staging};
 use crate::terminal::{Terminal, count};
 
 pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, Failure> {
@@ -17,12 +16,12 @@ pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, 
     let files = discover(&input.paths)?;
     refuse_out_among_logs(&input.paths, out)?;
     refuse_overlap(&files, out)?;
-    refuse_foreign_rollup(out)?;
+    refuse_foreign_results(out, &RESULTS)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let (rollup, coverage) = pipeline::count(&files, input, counting, terminal)?;
+    let (rollup, coverage, profile) = pipeline::count(&files, input, counting, terminal)?;
     watch.lap("count");
-    pipeline::stage_rollup(&staging, &rollup, &coverage)?;
+    pipeline::write_rollup(&staging, &rollup, &coverage, profile, counting)?;
     let coverage_json = pipeline::staged_coverage(&staging);
     // Findings of an earlier run are not of this rollup.
     staging.commit(&RESULTS)?;
@@ -52,6 +51,7 @@ pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, 
             findings: None,
             coverage: coverage_json,
             quality: None,
+            note: None,
             seconds: watch.seconds,
         })?,
     }

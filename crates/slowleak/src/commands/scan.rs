@@ -9,8 +9,9 @@ use crate::answer::{FindingAnswer, RunAnswer};
 use crate::cli::Format;
 use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
+use crate::refusal::{refuse_foreign_results, refuse_out_among_logs, refuse_overlap};
 use crate::settings::Scan;
-use crate::staging::{RESULTS, Staging, refuse_foreign_rollup, refuse_out_among_logs, refuse_overlap};
+use crate::staging::{RESULTS, Staging};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Failure> {
@@ -18,17 +19,23 @@ pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Fa
     let files = discover(&input.paths)?;
     refuse_out_among_logs(&input.paths, out)?;
     refuse_overlap(&files, out)?;
-    refuse_foreign_rollup(out)?;
+    refuse_foreign_results(out, &RESULTS)?;
+    let registry = pipeline::registry(judging)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let (rollup, coverage) = pipeline::count(&files, input, counting, terminal)?;
+    let (rollup, coverage, profile) = pipeline::count(&files, input, counting, terminal)?;
     watch.lap("count");
-    pipeline::stage_rollup(&staging, &rollup, &coverage)?;
+    pipeline::write_rollup(&staging, &rollup, &coverage, profile, counting)?;
     watch.lap("write rollup");
-    let detection = pipeline::judge(&rollup, judging)?;
+    let (detection, matched) = pipeline::judge(&rollup, &registry, judging);
     watch.lap("detect");
     let inputs = names(&input.paths);
-    let run = Run { inputs: &inputs, out: Some(out), ..Run::new(&detection, Some(&coverage)) };
+    let run = Run {
+        inputs: &inputs,
+        out: Some(out),
+        registry: matched.as_ref(),
+        ..Run::new(&detection, Some(&coverage))
+    };
     pipeline::stage_report(&staging, &run)?;
     let coverage_json = pipeline::staged_coverage(&staging);
     staging.commit(&RESULTS)?;
@@ -41,6 +48,7 @@ pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Fa
             findings: Some(detection.findings.iter().map(FindingAnswer::from).collect()),
             coverage: coverage_json,
             quality: None,
+            note: None,
             seconds: watch.seconds,
         })?,
     }

@@ -1,10 +1,12 @@
 //! The columns of a schema: type, the field that each maps to, and its share of nulls, from statistics where
 //! all row groups have them, else from the sample.
 
+use std::convert::Infallible;
+
 use arrow::array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use serde::Serialize;
-use slowleak_record::{Field, Mapping};
+use slowleak_record::{Field, Mapping, guarded};
 
 use super::Opened;
 
@@ -57,7 +59,9 @@ pub(super) fn columns(
         }
     }
     let column = |(column, field): (&arrow::datatypes::FieldRef, Option<&'static str>)| {
-        let stated = null_count(members, column.name()).map(|share| (share, "statistics"));
+        // Statistics are bytes of the file as well.
+        let stated = guarded(|| Ok::<_, Infallible>(null_count(members, column.name()))).ok().flatten();
+        let stated = stated.map(|share| (share, "statistics"));
         let nulls = stated.or_else(|| Some((sampled_nulls(sample?, column.name())?, "sample")));
         Column {
             name: column.name().clone(),

@@ -11,12 +11,11 @@ mod times;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use rayon::prelude::*;
 use serde::Serialize;
-use slowleak_record::{Field, FieldSet, InputFile};
+use slowleak_record::{Field, FieldSet, InputFile, guarded};
 use slowleak_rollup::Metric;
 use slowleak_scan::{Plan, ScanOptions};
 
@@ -88,7 +87,7 @@ struct Opened<'a> {
 /// Looks at `files`.
 pub(crate) fn survey(files: &[InputFile], input: &Input) -> Survey {
     let every_field: FieldSet = Field::ALL.into_iter().collect();
-    let options = ScanOptions { range: input.range, io: input.io };
+    let options = ScanOptions { range: input.range, io: input.io, decoder: input.decoder };
     let plan = Plan::new(files, &input.mapping, every_field, &options);
     let rejected: Vec<Rejected> = plan
         .coverage()
@@ -125,8 +124,8 @@ fn open(file: &InputFile) -> Option<Opened<'_>> {
     // As the scan reads it: by the Parquet schema alone.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     // A damaged footer must not end the survey of the others; the plan has the reason in words.
-    let metadata = catch_unwind(AssertUnwindSafe(|| ArrowReaderMetadata::load(&handle, options)));
-    Some(Opened { file, bytes, metadata: metadata.ok()?.ok()? })
+    let metadata = guarded(|| ArrowReaderMetadata::load(&handle, options)).ok()?;
+    Some(Opened { file, bytes, metadata })
 }
 
 /// What makes two files alike: names and types of their columns, and the names of their partitions.

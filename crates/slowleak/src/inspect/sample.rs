@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use slowleak_record::guarded;
 
 use super::{Opened, columns::Column, rows, times::micros};
 
@@ -24,13 +25,13 @@ const SHOWN_CHARS: usize = 80;
 pub(super) fn read(members: &[Opened<'_>]) -> Option<RecordBatch> {
     let member = members.iter().find(|member| rows(member) > 0)?;
     let decode = || {
-        let file = File::open(&member.file.path).ok()?;
+        let file = File::open(&member.file.path)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, member.metadata.clone());
-        let mut reader = builder.with_batch_size(SAMPLE_ROWS).with_limit(SAMPLE_ROWS).build().ok()?;
-        reader.next()?.ok()
+        let mut reader = builder.with_batch_size(SAMPLE_ROWS).with_limit(SAMPLE_ROWS).build()?;
+        Ok::<_, ParquetError>(reader.next().transpose()?)
     };
     // Damaged pages: the survey goes on without a sample.
-    catch_unwind(AssertUnwindSafe(decode)).ok()?
+    guarded(decode).ok()?
 }
 
 /// The first records of the sample by field; a field that comes from a folder name is left out.

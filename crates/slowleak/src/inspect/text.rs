@@ -64,6 +64,10 @@ fn section(out: &mut String, group: &Group, number: usize, width: usize) {
         None => line(out, format_args!("  Time          not told by statistics or sample")),
         Some(time) => {
             line(out, format_args!("  Time          {} to {} (from {})", time.start, time.end, time.from));
+            if let Some(unit) = &time.unit {
+                let read = format!("whole numbers, read as {unit} since 1970 (told by their size)");
+                line(out, format_args!("  Unit          {read}"));
+            }
             if let Some(order) = time.row_groups {
                 line(out, format_args!("  Order         row groups {order}"));
             }

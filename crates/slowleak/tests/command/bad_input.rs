@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Float64Array};
 
-use crate::support::{HOUR, START, integers, plain, slowleak, texts, times, write};
+use crate::support::{HOUR, Ran, START, integers, plain, slowleak, texts, times, write};
 
 /// Scans `bad` alone and beside a good file. Alone it fails with `words`; beside the good one it is told of
 /// and the rest is read.
@@ -81,6 +81,41 @@ fn damaged_bytes_inside_are_an_error_or_a_rejection_and_never_a_crash() {
     }
 }
 
+/// Damages every byte of `path` in turn and runs `arguments` until one makes the decoder panic inside.
+#[track_caller]
+fn decoder_gives_up(dir: &Path, path: &Path, arguments: &str) -> Ran {
+    let whole = fs::read(path).unwrap();
+    let gives_up = |at: usize| {
+        let mut damaged = whole.clone();
+        damaged[at] = 0xff;
+        fs::write(path, &damaged).unwrap();
+        // Runs that say "panicked" fail in here.
+        let ran = slowleak(dir, arguments);
+        ran.stderr.contains("the decoder gave up on damaged bytes").then_some(ran)
+    };
+    let ran = (4..whole.len()).find_map(gives_up).expect("some damage makes the decoder panic");
+    fs::write(path, &whole).unwrap();
+    ran
+}
+
+#[test]
+fn a_damaged_rollup_or_registry_is_a_failure_with_its_file_and_never_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    plain(&dir.path().join("logs/a.parquet"), START, 100);
+    slowleak(dir.path(), "rollup {}/logs --out {}/counted --view key@1d:events").exits(0);
+    let part = dir.path().join("counted/rollup/key@1d/part-0.parquet");
+    let ran = decoder_gives_up(dir.path(), &part, "detect {}/counted/rollup --out {}/out");
+    ran.exits(1).says(&["error: ", "key@1d/part-0.parquet: ", "write or copy it again"]);
+
+    let columns = vec![("key", texts([Some("key-1")])), ("owner", texts([Some("kim")]))];
+    let keys = write(&dir.path().join("keys.parquet"), columns);
+    let detect = "detect {}/counted/rollup --out {}/out --keys {}/keys.parquet";
+    let ran = decoder_gives_up(dir.path(), &keys, detect);
+    ran.exits(1).says(&["error: ", "keys.parquet: ", "write or copy it again"]);
+    assert!(!dir.path().join("out").exists());
+    slowleak(dir.path(), detect).exits(0);
+}
+
 #[test]
 fn a_required_column_is_absent() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,7 +147,12 @@ fn no_row_can_be_used() {
         &dir.path().join("bad.parquet"),
         vec![("time", times([None, Some(START)])), ("key", texts([Some("k"), None]))],
     );
-    slowleak(dir.path(), "scan {}/bad.parquet --out {}/out").exits(1).says(&["bad.parquet", "2 rows"]);
+    slowleak(dir.path(), "scan {}/bad.parquet --out {}/out").exits(1).says(&[
+        "bad.parquet",
+        "2 rows",
+        "1 row: time is null",
+        "1 row: neither key nor user is given",
+    ]);
     write(&dir.path().join("bad.parquet"), vec![("time", times([])), ("key", texts([]))]);
     slowleak(dir.path(), "scan {}/bad.parquet --out {}/out").exits(1).says(&["bad.parquet", "no record"]);
 }

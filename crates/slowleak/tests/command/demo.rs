@@ -12,6 +12,7 @@ fn a_small_demo_finds_its_leak() {
     assert_eq!(leak["found"]["rank"], 1, "{leak:#}");
     assert!(leak["found"]["iou"].as_f64().unwrap() >= 0.9, "{leak:#}");
     assert_eq!(answer["quality"]["precision"], 1.0, "{:#}", answer["quality"]);
+    assert_eq!(answer["note"], serde_json::Value::Null);
 }
 
 #[test]
@@ -35,6 +36,18 @@ fn the_demo_judges_itself_and_can_be_run_again() {
     assert!(dir.path().join("demo/notes.txt").exists());
     let generated = slowleak(dir.path(), "inspect {}/demo/logs --format json").exits(0).json();
     assert_eq!(generated["rows"], 50_000);
+}
+
+#[test]
+fn a_log_too_small_for_its_leak_is_said_to_be_so_and_not_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = slowleak(dir.path(), "demo --out {}/demo --rows 2000").exits(0).stdout;
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = "A log of 2,000 records is too small to judge by: none of the leak fell into it";
+    assert!(flat.contains(words) && flat.contains("2,000,000 records or more (--rows)"), "{text}");
+    assert!(!flat.contains("every finding is false") && !flat.contains("Recall"), "{text}");
+    let answer = slowleak(dir.path(), "demo --out {}/demo --rows 20000 --format json").exits(0).json();
+    assert!(answer["note"].as_str().unwrap().contains("all of the leak is 2 accounts"), "{answer:#}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn usage_errors_are_2_and_make_nothing() {
         ("--config {}/none.toml", &["none.toml"]),
         ("--map {}/map.toml", &["map.toml", "kid"]),
         ("--preset nope", &["nope"]),
-        ("--fail-on awful", &["awful"]),
+        ("--fail-on Awful", &["Awful", "critical"]),
         ("--threads 0", &["0"]),
         ("--io carrier-pigeon", &["carrier-pigeon"]),
         ("--format xml", &["xml"]),
@@ -69,14 +69,18 @@ fn a_rejected_file_row_or_value_is_3() {
         &dir.path().join("logs/nulls.parquet"),
         vec![("time", times([Some(START), None])), ("key", texts([Some("k"), Some("k")]))],
     );
-    slowleak(dir.path(), "scan {}/logs --out {}/out").exits(3).says(&["1 row rejected"]);
+    slowleak(dir.path(), "scan {}/logs --out {}/out")
+        .exits(3)
+        .says(&["1 row rejected", "1 row: time is null"]);
     fs::remove_file(dir.path().join("logs/nulls.parquet")).unwrap();
 
     write(
         &dir.path().join("logs/negative.parquet"),
         vec![("time", times([Some(START)])), ("key", texts([Some("k")])), ("rows", integers([Some(-1)]))],
     );
-    slowleak(dir.path(), "scan {}/logs --out {}/out").exits(3).says(&["1 value rejected"]);
+    slowleak(dir.path(), "scan {}/logs --out {}/out")
+        .exits(3)
+        .says(&["1 value rejected", "1 value: rows or bytes below zero"]);
 }
 
 #[test]
@@ -99,7 +103,10 @@ fn a_finding_at_fail_on_is_10_and_wins_over_3() {
     fs::write(dir.path().join("people.csv"), "user,left_at\nkim,2024-12-01\n").unwrap();
     let base = "scan {}/logs --out {}/out --keys {}/keys.csv --people {}/people.csv";
     slowleak(dir.path(), base).exits(0);
-    slowleak(dir.path(), &format!("{base} --fail-on medium")).exits(10);
+    for severity in ["medium", "MEDIUM", "High"] {
+        slowleak(dir.path(), &format!("{base} --fail-on {severity}")).exits(10);
+    }
+    slowleak(dir.path(), "evaluate --out {}/out --truth {}/none.json --min-severity HIGH").exits(1);
     fs::write(dir.path().join("logs/broken.parquet"), "not Parquet").unwrap();
     slowleak(dir.path(), base).exits(3);
     slowleak(dir.path(), &format!("{base} --fail-on medium")).exits(10);

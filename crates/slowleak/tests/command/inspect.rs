@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{DAY, START, logs, plain, slowleak, texts, times, write};
+use crate::support::{DAY, START, integers, logs, plain, slowleak, texts, times, write};
 
 #[test]
 fn it_tells_schema_span_gaps_nulls_and_samples() {
@@ -49,6 +49,35 @@ fn other_column_names_need_a_map_and_the_schema_is_shown_to_write_it() {
     let answer = slowleak(dir.path(), "inspect {}/a.parquet --map {}/map.toml --format json").exits(0).json();
     assert_eq!(answer["groups"][0]["columns"][1]["field"], "key");
     slowleak(dir.path(), "scan {}/a.parquet --map {}/map.toml --out {}/out").exits(0);
+}
+
+#[test]
+fn the_unit_of_whole_numbers_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let second = START / 1_000_000;
+    for (name, factors, unit) in [
+        ("s", [1, 1], "seconds"),
+        ("ms", [1000, 1000], "milliseconds"),
+        ("us", [1_000_000, 1_000_000], "microseconds"),
+        ("ns", [1_000_000_000, 1_000_000_000], "nanoseconds"),
+        ("mixed", [1, 1000], "milliseconds, seconds"),
+    ] {
+        let numbers = [Some(second * factors[0]), None, Some((second + 3600) * factors[1])];
+        let columns = vec![("time", integers(numbers)), ("key", texts([Some("k"); 3]))];
+        write(&dir.path().join(name).join("a.parquet"), columns);
+        let answer = slowleak(dir.path(), &format!("inspect {{}}/{name} --format json")).exits(0).json();
+        let time = &answer["groups"][0]["time"];
+        assert_eq!(time["unit"], unit, "{time}");
+        assert_eq!(
+            (&time["start"], &time["end"]),
+            (&"2025-01-01T00:00:00Z".into(), &"2025-01-01T01:00:00Z".into())
+        );
+        assert_eq!(time["from"], if name == "mixed" { "sample" } else { "statistics" });
+        let text = slowleak(dir.path(), &format!("inspect {{}}/{name}")).exits(0).stdout;
+        assert!(text.contains(&format!("read as {unit} since 1970")), "{text}");
+    }
+    let answer = slowleak(logs().path(), "inspect {}/logs --format json").exits(0).json();
+    assert_eq!(answer["groups"][0]["time"]["unit"], serde_json::Value::Null);
 }
 
 #[test]

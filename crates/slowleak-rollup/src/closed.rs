@@ -1,0 +1,174 @@
+//! Closed blocks: cells of a window that no record will be added to soon, as small as they go. In: a block. Out: the
+//! same numbers in columns as narrow as their largest value; most are small, and many columns are all zeros.
+
+use ahash::AHashSet;
+
+use crate::Sketch;
+use crate::block::{Block, Shape};
+
+/// See the module. An entity occurs once.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    /// Start of the window.
+    pub(crate) window: i64,
+    pub(crate) entities: Vec<u32>,
+    /// One a metric of the shape, as in a block's row.
+    pub(crate) columns: Vec<Narrow>,
+    pub(crate) sketches: Vec<Sketch>,
+    pub(crate) sources: AHashSet<(u32, u32)>,
+}
+
+/// Numbers that are never negative, none larger than its width holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Narrow {
+    Zeros,
+    Bytes(Vec<u8>),
+    Halves(Vec<u16>),
+    Words(Vec<u32>),
+    Wide(Vec<i64>),
+}
+
+impl Narrow {
+    fn new(values: impl Iterator<Item = i64> + Clone) -> Self {
+        // Saturated counts need all bits; negative ones do not occur, but would too.
+        let (least, most) =
+            values.clone().fold((0, 0), |(least, most), value| (value.min(least), value.max(most)));
+        match most {
+            _ if least < 0 => Self::Wide(values.collect()),
+            0 => Self::Zeros,
+            1..=0xff => Self::Bytes(values.map(|value| value as u8).collect()),
+            0x100..=0xffff => Self::Halves(values.map(|value| value as u16).collect()),
+            0x1_0000..=0xffff_ffff => Self::Words(values.map(|value| value as u32).collect()),
+            _ => Self::Wide(values.collect()),
+        }
+    }
+
+    /// The value of a cell.
+    pub(crate) fn get(&self, cell: usize) -> i64 {
+        match self {
+            Self::Zeros => 0,
+            Self::Bytes(values) => values[cell].into(),
+            Self::Halves(values) => values[cell].into(),
+            Self::Words(values) => values[cell].into(),
+            Self::Wide(values) => values[cell],
+        }
+    }
+
+    /// The same numbers in another order: cell `to[i]` of the result is cell `i` of this.
+    pub(crate) fn permuted(&self, to: &[u32]) -> Self {
+        fn permuted<T: Copy + Default>(values: &[T], to: &[u32]) -> Vec<T> {
+            let mut out = vec![T::default(); values.len()];
+            values.iter().zip(to).for_each(|(value, to)| out[*to as usize] = *value);
+            out
+        }
+        match self {
+            Self::Zeros => Self::Zeros,
+            Self::Bytes(values) => Self::Bytes(permuted(values, to)),
+            Self::Halves(values) => Self::Halves(permuted(values, to)),
+            Self::Words(values) => Self::Words(permuted(values, to)),
+            Self::Wide(values) => Self::Wide(permuted(values, to)),
+        }
+    }
+
+    /// Writes the values of `cells` to `places` of `out`, which holds zeros there.
+    pub(crate) fn scatter(&self, cells: std::ops::Range<usize>, places: &[usize], out: &mut [i64]) {
+        fn scatter<T: Copy + Into<i64>>(values: &[T], places: &[usize], out: &mut [i64]) {
+            places.iter().zip(values).for_each(|(place, value)| out[*place] = (*value).into());
+        }
+        match self {
+            Self::Zeros => {}
+            Self::Bytes(values) => scatter(&values[cells], places, out),
+            Self::Halves(values) => scatter(&values[cells], places, out),
+            Self::Words(values) => scatter(&values[cells], places, out),
+            Self::Wide(values) => scatter(&values[cells], places, out),
+        }
+    }
+}
+
+impl Closed {
+    /// Closes a block and leaves its room to be used again: it is empty afterwards.
+    pub(crate) fn of(block: &mut Block, shape: &Shape) -> Self {
+        let width = shape.width();
+        let column = |at: usize| Narrow::new(block.sums.iter().skip(at).step_by(width).copied());
+        let columns = (0..width).map(column).collect();
+        let closed = Self {
+            window: block.window,
+            entities: block.entities.clone(),
+            columns,
+            sketches: block.sketches.drain(..).collect(),
+            sources: std::mem::take(&mut block.sources),
+        };
+        block.entities.clear();
+        block.sums.clear();
+        closed
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// The block that was closed.
+    pub(crate) fn reopen(self) -> Block {
+        let cells = 0..self.entities.len();
+        let row = |cell: usize| self.columns.iter().map(move |column| column.get(cell));
+        Block {
+            window: self.window,
+            sums: cells.flat_map(row).collect(),
+            entities: self.entities,
+            sketches: self.sketches,
+            sources: self.sources,
+        }
+    }
+
+    /// Replaces the ids of sources.
+    pub(crate) fn rename_sources(&mut self, rename: impl Fn(u32) -> u32) {
+        self.sources = self.sources.drain().map(|(cell, source)| (cell, rename(source))).collect();
+    }
+
+    /// Distinct sources of each cell; empty where no cell has any.
+    pub(crate) fn distinct_sources(&self) -> Vec<i64> {
+        let mut distinct = vec![0; if self.sources.is_empty() { 0 } else { self.len() }];
+        self.sources.iter().for_each(|(cell, _)| distinct[*cell as usize] += 1);
+        distinct
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = i64> {
+        prop_oneof![Just(0), 0..300_i64, 0..70_000_i64, 0..1_i64 << 40, Just(i64::MAX), any::<i64>()]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_by_closing(rows in proptest::collection::vec((value(), value()), 0..40)) {
+            let shape = Shape::of(&"key@1h:rows".parse().unwrap());
+            let mut block = Block::new(5, &shape, 0);
+            for (entity, (events, more)) in rows.iter().enumerate() {
+                block.push(entity as u32 * 3, &shape);
+                let at = block.sums.len() - 2;
+                block.sums[at..].copy_from_slice(&[*events, *more]);
+            }
+            let (entities, sums) = (block.entities.clone(), block.sums.clone());
+            let closed = Closed::of(&mut block, &shape);
+            prop_assert_eq!(block.len(), 0);
+            let to: Vec<u32> = (0..rows.len() as u32).rev().collect();
+            for (at, column) in closed.columns.iter().enumerate() {
+                let backwards = column.permuted(&to);
+                let mut out = vec![0; rows.len()];
+                let places: Vec<usize> = (0..rows.len()).rev().collect();
+                backwards.scatter(0..rows.len(), &places, &mut out);
+                for (cell, value) in out.iter().enumerate() {
+                    prop_assert_eq!(*value, sums[2 * cell + at]);
+                    prop_assert_eq!(column.get(cell), *value);
+                }
+            }
+            let again = closed.reopen();
+            prop_assert_eq!((again.window, again.entities, again.sums), (5, entities, sums));
+        }
+    }
+}

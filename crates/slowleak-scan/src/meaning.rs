@@ -1,0 +1,165 @@
+//! What the values of a column become: ids, hashes, instants, numbers. One rule a meaning, whether values come from
+//! pages or from arrow arrays.
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
+
+use crate::count_column::{self, Judged};
+use crate::hash::subject_hash;
+use crate::names::{Names, TooManyNames};
+use crate::page::{Damage, Texts};
+use crate::text_column::{Printer, for_each_value};
+use crate::time_column::{self, Moment};
+
+/// See the module. Values are appended in order.
+pub(crate) trait Meaning {
+    /// What a value becomes.
+    type Out: Copy;
+    /// Stands for a null.
+    const NULL: Self::Out;
+
+    /// Strings of a page.
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<Self::Out>) -> Result<(), Damage>;
+    /// Integers of a page, sign-extended from their physical type.
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<Self::Out>) -> Result<(), Damage>;
+    /// An arrow array, one entry a row.
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<Self::Out>) -> Result<(), Damage>;
+}
+
+impl From<TooManyNames> for Damage {
+    fn from(_: TooManyNames) -> Self {
+        Self("more than 4 billion different names in one column, or one of 4 GiB")
+    }
+}
+
+/// Dense ids of names.
+pub(crate) struct Ids<'a> {
+    pub(crate) names: &'a mut Names,
+    pub(crate) kind: &'a DataType,
+}
+
+impl Meaning for Ids<'_> {
+    type Out = u32;
+    const NULL: u32 = Names::NONE;
+
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u32>) -> Result<(), Damage> {
+        Ok(self.names.intern_all(texts.iter(), out)?)
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<u32>) -> Result<(), Damage> {
+        let mut printer = Printer::default();
+        for integer in integers {
+            out.push(self.names.intern_bytes(printer.integer(*integer, self.kind))?);
+        }
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<u32>) -> Result<(), Damage> {
+        for_each_value(array, |text| {
+            out.push(text.map_or(Ok(Names::NONE), |text| self.names.intern_bytes(text))?);
+            Ok(())
+        })
+    }
+}
+
+/// Hashes of subjects.
+pub(crate) struct Hashes<'a> {
+    pub(crate) kind: &'a DataType,
+}
+
+impl Meaning for Hashes<'_> {
+    type Out = u64;
+    const NULL: u64 = 0;
+
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u64>) -> Result<(), Damage> {
+        out.extend(texts.iter().map(subject_hash));
+        Ok(())
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<u64>) -> Result<(), Damage> {
+        let mut printer = Printer::default();
+        out.extend(integers.iter().map(|integer| subject_hash(printer.integer(*integer, self.kind))));
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<u64>) -> Result<(), Damage> {
+        for_each_value(array, |text| {
+            out.push(text.map_or(Self::NULL, subject_hash));
+            Ok(())
+        })
+    }
+}
+
+/// Instants, or why there is none.
+pub(crate) struct Times<'a> {
+    pub(crate) kind: &'a DataType,
+}
+
+impl Meaning for Times<'_> {
+    type Out = Moment;
+    const NULL: Moment = Moment::NULL;
+
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<Moment>) -> Result<(), Damage> {
+        out.extend(texts.iter().map(time_column::parse_bytes));
+        Ok(())
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<Moment>) -> Result<(), Damage> {
+        time_column::scale_all(self.kind, integers, out);
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<Moment>) -> Result<(), Damage> {
+        let mut moments = Vec::with_capacity(array.len());
+        time_column::decode(array, self.kind, &mut moments);
+        out.append(&mut moments);
+        Ok(())
+    }
+}
+
+/// Counts, or why there is none.
+pub(crate) struct Judging<'a> {
+    pub(crate) kind: &'a DataType,
+}
+
+impl Meaning for Judging<'_> {
+    type Out = Judged;
+    const NULL: Judged = count_column::NULL;
+
+    fn texts(&mut self, _: Texts<'_>, _: &mut Vec<Judged>) -> Result<(), Damage> {
+        Err(Damage("text where a number is due"))
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<Judged>) -> Result<(), Damage> {
+        count_column::judge_integers(self.kind, integers, out);
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<Judged>) -> Result<(), Damage> {
+        count_column::judge(array, out);
+        Ok(())
+    }
+}
+
+/// Only whether a value is there.
+pub(crate) struct Presence;
+
+impl Meaning for Presence {
+    type Out = ();
+    const NULL: () = ();
+
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<()>) -> Result<(), Damage> {
+        out.extend(texts.iter().map(|_| ()));
+        Ok(())
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<()>) -> Result<(), Damage> {
+        out.extend(integers.iter().map(|_| ()));
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<()>) -> Result<(), Damage> {
+        out.resize(out.len() + array.len(), ());
+        Ok(())
+    }
+}
