@@ -23,6 +23,9 @@ use crate::wording;
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
 
+/// The metrics of a rollup that are read; the others may be left out.
+pub const METRICS: [Metric; 2] = [Metric::Events, Metric::Subjects];
+
 /// An interval that ends no earlier than this before the data does is still open.
 const OPEN_WITHIN: i64 = Micros::DAY / 2;
 

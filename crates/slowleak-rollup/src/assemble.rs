@@ -1,8 +1,8 @@
 //! From counted cells to finished tables. In: cells of several partial counts and the names behind their
-//! entity ids. Out: one table, sorted by entity bytes and window. Partial counts merge exactly, in whatever
-//! order they come.
+//! entity ids. Out: tables, sorted by entity bytes and window, one a row group. Partial counts merge exactly, in
+//! whatever order they come.
 
-mod stretches;
+mod transpose;
 
 use rayon::prelude::*;
 use slowleak_record::Micros;
@@ -11,8 +11,10 @@ use crate::block::{NONE, Shape};
 use crate::cells::Cells;
 use crate::closed::Closed;
 use crate::counter::unite;
-use crate::{Metric, Sketch, Table, View};
-use stretches::{Arranged, Stretches};
+use crate::entities::Entities;
+use crate::groups::{GroupCut, Rounds};
+use crate::{Metric, RollupError, Sketch, Table, View};
+use transpose::{Bounds, Laid, Piece, deal};
 
 /// The table of `cells`, which are consolidated; their entity ids are positions in `entities`, ascending.
 /// Where `counted_sources` holds, each cell's last number is that of its distinct sources.
@@ -61,40 +63,112 @@ pub(crate) fn ranked<'a>(
     (out, ranks)
 }
 
-/// The table of all blocks of a view: `parts` are those of each worker, with the position in `entities` of each of its
-/// entity ids. Every entity has a cell.
+/// The cells of a view that were counted in memory, to be laid down row group by row group.
 ///
-/// Blocks lie by time, the table by entity: the cells are transposed. Blocks of one window are united first, so that
-/// the place of every cell is known before it is moved; then stretches of entities are filled side by side, each
-/// small enough for its columns to stay in the cache.
-pub(crate) fn table_of_blocks(
-    view: &View,
-    entities: Vec<String>,
-    parts: Vec<(Vec<Closed>, &[u32])>,
-) -> Table {
-    let shape = Shape::of(view);
-    let blocks = united(parts, &shape);
-    let offsets = offsets(&blocks, entities.len());
-    let cells = offsets.last().copied().unwrap_or(0);
-
-    let stretches = Stretches::new(&offsets);
-    let blocks: Vec<Arranged> = blocks.into_par_iter().map(|block| stretches.arrange(block)).collect();
-    // Zeros take no memory before they are written to, which the stretches do side by side.
-    let mut windows = vec![0_i64; cells];
-    let metrics: Vec<Metric> =
-        shape.sums.iter().copied().chain(shape.sources.then_some(Metric::Sources)).collect();
-    let mut columns: Vec<Vec<i64>> = metrics.iter().map(|_| vec![0; cells]).collect();
-    let mut subjects = vec![Sketch::default(); if shape.subjects { cells } else { 0 }];
-    stretches.fill(blocks, &offsets, &mut windows, &mut columns, &mut subjects);
-
-    let mut counts: [Vec<i64>; 7] = Default::default();
-    metrics.iter().zip(columns).for_each(|(metric, column)| counts[*metric as usize] = column);
-    let windows = windows.into_iter().map(Micros).collect();
-    Table { view: view.clone(), entities, offsets, windows, counts, subjects }
+/// Blocks lie by time, the rollup by entity: the cells are transposed. Blocks of one window are united first, so that
+/// the number of cells of each entity, and with it the cut into row groups, is known before any cell is moved.
+pub(crate) struct Assembly<'a> {
+    view: &'a View,
+    entities: &'a Entities<'a>,
+    shape: Shape,
+    bounds: Bounds,
+    /// Cells of each entity.
+    counts: Vec<u32>,
+    /// By row group, those not laid yet; the pieces of each in order of time.
+    pieces: std::vec::IntoIter<Vec<Piece>>,
+    laid: usize,
 }
 
-/// Where each entity's cells start in the table; one more entry than entities.
-fn offsets(blocks: &[Closed], entities: usize) -> Vec<usize> {
+/// A row group, and the distinct sources of its cells where the view counts them (by their ranks, ascending).
+pub(crate) struct Assembled {
+    pub(crate) table: Table,
+    pub(crate) sources: Vec<Vec<u32>>,
+}
+
+impl<'a> Assembly<'a> {
+    /// `parts` are the blocks of each worker, whose entity ids `entities` ranks. Every entity has a cell.
+    pub(crate) fn new(view: &'a View, entities: &'a Entities<'a>, parts: Vec<Vec<Closed>>) -> Self {
+        let shape = Shape::of(view);
+        let blocks = united(parts.into_iter().zip(&entities.ranks).collect(), &shape);
+        let counts = counts(&blocks, entities.len());
+        let mut cut = GroupCut::new(view);
+        let ends = counts
+            .iter()
+            .enumerate()
+            .map(|(entity, cells)| cut.ends_with(*cells as usize, entities.name_bytes(entity)));
+        let bounds = Bounds::new(entities.len(), ends);
+        let stretch = blocks.len().div_ceil(rayon::current_num_threads()).max(1);
+        let mut stretches: Vec<Vec<Closed>> = Vec::new();
+        let mut blocks = blocks.into_iter();
+        while blocks.len() > 0 {
+            stretches.push(blocks.by_ref().take(stretch).collect());
+        }
+        let dealt: Vec<Vec<Piece>> =
+            stretches.into_par_iter().map(|blocks| deal(blocks, &bounds, shape.sources)).collect();
+        let mut pieces: Vec<Vec<Piece>> = (0..bounds.len()).map(|_| Vec::new()).collect();
+        for stretch in dealt {
+            pieces.iter_mut().zip(stretch).for_each(|(pieces, piece)| pieces.push(piece));
+        }
+        Self { view, entities, shape, bounds, counts, pieces: pieces.into_iter(), laid: 0 }
+    }
+
+    /// The next row groups, as many as there are threads; none at the end.
+    pub(crate) fn next_groups(&mut self) -> Vec<Assembled> {
+        let pieces: Vec<Vec<Piece>> = self.pieces.by_ref().take(rayon::current_num_threads()).collect();
+        let first = self.laid;
+        self.laid += pieces.len();
+        let lay = |(group, pieces)| self.lay(group, pieces);
+        pieces.into_par_iter().enumerate().map(|(at, pieces)| (first + at, pieces)).map(lay).collect()
+    }
+
+    fn lay(&self, group: usize, pieces: Vec<Piece>) -> Assembled {
+        let entities = self.bounds.entities(group);
+        let mut next: Vec<u32> = Vec::with_capacity(entities.len());
+        let mut offsets = Vec::with_capacity(entities.len() + 1);
+        let mut cells = 0;
+        offsets.push(cells);
+        for count in &self.counts[entities.clone()] {
+            next.push(cells as u32);
+            cells += *count as usize;
+            offsets.push(cells);
+        }
+        let mut windows = vec![0_i64; cells];
+        let mut columns: Vec<Vec<i64>> = self.shape.sums.iter().map(|_| vec![0; cells]).collect();
+        let mut subjects = vec![Sketch::default(); if self.shape.subjects { cells } else { 0 }];
+        let mut sources = vec![Vec::new(); if self.shape.sources { cells } else { 0 }];
+        let mut laid = Laid {
+            next: &mut next,
+            windows: &mut windows,
+            columns: &mut columns,
+            subjects: &mut subjects,
+            sources: &mut sources,
+        };
+        pieces.into_iter().for_each(|piece| piece.lay(&mut laid));
+        let mut counts: [Vec<i64>; 7] = Default::default();
+        self.shape.sums.iter().zip(columns).for_each(|(metric, column)| counts[*metric as usize] = column);
+        if self.shape.sources {
+            counts[Metric::Sources as usize] = sources.iter().map(|sources| sources.len() as i64).collect();
+        }
+        let table = Table {
+            view: self.view.clone(),
+            entities: entities.map(|entity| self.entities.name(entity).into_owned()).collect(),
+            offsets,
+            windows: windows.into_iter().map(Micros).collect(),
+            counts,
+            subjects,
+        };
+        Assembled { table, sources }
+    }
+}
+
+impl Rounds for Assembly<'_> {
+    fn next_round(&mut self) -> Result<Vec<Table>, RollupError> {
+        Ok(self.next_groups().into_iter().map(|group| group.table).collect())
+    }
+}
+
+/// Cells of each entity.
+fn counts(blocks: &[Closed], entities: usize) -> Vec<u32> {
     let cells: usize = blocks.iter().map(Closed::len).sum();
     // Threads count apart as long as their counts are few against the cells.
     let parts = (cells / (4 * entities).max(1)).clamp(1, rayon::current_num_threads());
@@ -105,19 +179,17 @@ fn offsets(blocks: &[Closed], entities: usize) -> Vec<usize> {
         }
         counts
     };
-    let counts: Vec<Vec<u32>> = blocks.par_chunks(blocks.len().div_ceil(parts).max(1)).map(count).collect();
-    let mut offsets = Vec::with_capacity(entities + 1);
-    let mut end = 0;
-    offsets.push(end);
-    for entity in 0..entities {
-        end += counts.iter().map(|counts| counts[entity] as usize).sum::<usize>();
-        offsets.push(end);
+    let parts: Vec<Vec<u32>> = blocks.par_chunks(blocks.len().div_ceil(parts).max(1)).map(count).collect();
+    let mut parts = parts.into_iter();
+    let mut counts = parts.next().unwrap_or_default();
+    for part in parts {
+        counts.iter_mut().zip(part).for_each(|(count, more)| *count += more);
     }
-    offsets
+    counts
 }
 
 /// One block a window, in order of time, entities named by their positions in the table.
-fn united(parts: Vec<(Vec<Closed>, &[u32])>, shape: &Shape) -> Vec<Closed> {
+fn united(parts: Vec<(Vec<Closed>, &Vec<u32>)>, shape: &Shape) -> Vec<Closed> {
     let mut blocks: Vec<Closed> = parts
         .into_par_iter()
         .flat_map(|(blocks, map)| {
@@ -217,8 +289,20 @@ mod tests {
                     map
                 })
                 .collect();
-            let parts = blocks.into_iter().zip(&maps).map(|(blocks, map)| (blocks, map.as_slice())).collect();
-            let table = table_of_blocks(&view, names.clone(), parts);
+            let entities = Entities::named(names.iter().map(String::as_str).collect(), maps);
+            let mut assembly = Assembly::new(&view, &entities, blocks);
+            let mut table = Table::empty(view.clone());
+            loop {
+                let groups = assembly.next_groups();
+                if groups.is_empty() {
+                    break;
+                }
+                for Assembled { table: group, sources: of_group } in groups {
+                    prop_assert_eq!(of_group.len(), if sources { group.len() } else { 0 });
+                    prop_assert!(of_group.iter().all(|sources| sources.is_sorted_by(|a, b| a < b)));
+                    table.append(group);
+                }
+            }
 
             prop_assert_eq!(&table.entities, &names);
             let cells: Vec<(String, i64)> = (0..names.len())

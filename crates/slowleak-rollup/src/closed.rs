@@ -54,19 +54,51 @@ impl Narrow {
         }
     }
 
-    /// The same numbers in another order: cell `to[i]` of the result is cell `i` of this.
-    pub(crate) fn permuted(&self, to: &[u32]) -> Self {
-        fn permuted<T: Copy + Default>(values: &[T], to: &[u32]) -> Vec<T> {
-            let mut out = vec![T::default(); values.len()];
-            values.iter().zip(to).for_each(|(value, to)| out[*to as usize] = *value);
-            out
+    /// No numbers, of which each may take up to `width` bytes.
+    pub(crate) fn empty(width: usize) -> Self {
+        match width {
+            0 => Self::Zeros,
+            1 => Self::Bytes(Vec::new()),
+            2 => Self::Halves(Vec::new()),
+            4 => Self::Words(Vec::new()),
+            _ => Self::Wide(Vec::new()),
+        }
+    }
+
+    /// Bytes that a number takes.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::Zeros => 0,
+            Self::Bytes(_) => 1,
+            Self::Halves(_) => 2,
+            Self::Words(_) => 4,
+            Self::Wide(_) => 8,
+        }
+    }
+
+    /// Appends the values of `cells` of a column that is no wider than this one.
+    pub(crate) fn append(&mut self, from: &Self, cells: &[u32]) {
+        fn append<T>(out: &mut Vec<T>, from: &Narrow, cells: &[u32], narrow: impl Fn(i64) -> T + Copy) {
+            match from {
+                Narrow::Zeros => out.extend(cells.iter().map(|_| narrow(0))),
+                Narrow::Bytes(from) => {
+                    out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())))
+                }
+                Narrow::Halves(from) => {
+                    out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())))
+                }
+                Narrow::Words(from) => {
+                    out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())))
+                }
+                Narrow::Wide(from) => out.extend(cells.iter().map(|cell| narrow(from[*cell as usize]))),
+            }
         }
         match self {
-            Self::Zeros => Self::Zeros,
-            Self::Bytes(values) => Self::Bytes(permuted(values, to)),
-            Self::Halves(values) => Self::Halves(permuted(values, to)),
-            Self::Words(values) => Self::Words(permuted(values, to)),
-            Self::Wide(values) => Self::Wide(permuted(values, to)),
+            Self::Zeros => {}
+            Self::Bytes(out) => append(out, from, cells, |value| value as u8),
+            Self::Halves(out) => append(out, from, cells, |value| value as u16),
+            Self::Words(out) => append(out, from, cells, |value| value as u32),
+            Self::Wide(out) => append(out, from, cells, |value| value),
         }
     }
 
@@ -107,6 +139,12 @@ impl Closed {
         self.entities.len()
     }
 
+    /// Bytes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let cell = size_of::<u32>() + self.columns.iter().map(Narrow::width).sum::<usize>();
+        self.len() * cell + self.sketches.len() * 64
+    }
+
     /// The block that was closed.
     pub(crate) fn reopen(self) -> Block {
         let cells = 0..self.entities.len();
@@ -123,13 +161,6 @@ impl Closed {
     /// Replaces the ids of sources.
     pub(crate) fn rename_sources(&mut self, rename: impl Fn(u32) -> u32) {
         self.sources = self.sources.drain().map(|(cell, source)| (cell, rename(source))).collect();
-    }
-
-    /// Distinct sources of each cell; empty where no cell has any.
-    pub(crate) fn distinct_sources(&self) -> Vec<i64> {
-        let mut distinct = vec![0; if self.sources.is_empty() { 0 } else { self.len() }];
-        self.sources.iter().for_each(|(cell, _)| distinct[*cell as usize] += 1);
-        distinct
     }
 }
 
@@ -156,9 +187,11 @@ mod tests {
             let (entities, sums) = (block.entities.clone(), block.sums.clone());
             let closed = Closed::of(&mut block, &shape);
             prop_assert_eq!(block.len(), 0);
-            let to: Vec<u32> = (0..rows.len() as u32).rev().collect();
+            let order: Vec<u32> = (0..rows.len() as u32).rev().collect();
             for (at, column) in closed.columns.iter().enumerate() {
-                let backwards = column.permuted(&to);
+                let widest = if at == 0 { column.width() } else { 8 };
+                let mut backwards = Narrow::empty(widest);
+                backwards.append(column, &order);
                 let mut out = vec![0; rows.len()];
                 let places: Vec<usize> = (0..rows.len()).rev().collect();
                 backwards.scatter(0..rows.len(), &places, &mut out);

@@ -50,6 +50,11 @@ impl PairIds {
         self.keys.len()
     }
 
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>() + self.keys.capacity() * size_of::<u64>()
+    }
+
     /// Replaces `ids` by the ids of `keys`, [`NONE`] where a part is absent.
     pub(crate) fn resolve(&mut self, keys: &[u64], ids: &mut Vec<u32>) {
         ids.clear();

@@ -205,6 +205,11 @@ impl Counter {
         self.compact_at = (self.closed_cells * 2).max(COMPACT_FLOOR);
     }
 
+    /// Bytes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.closed.iter().map(Closed::bytes).sum()
+    }
+
     /// All blocks, in no particular order; `None` where there were too many cells.
     pub(crate) fn finish(mut self) -> Option<Vec<Closed>> {
         self.close_all();

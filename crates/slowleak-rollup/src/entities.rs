@@ -1,6 +1,8 @@
 //! Entities of a dimension in their final order. In: what each worker's entity ids stand for. Out: the
 //! entities' names, ascending by bytes, and each worker's ids renamed to positions among them.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use slowleak_scan::Names;
 
@@ -42,19 +44,34 @@ impl<'a> FieldNames<'a> {
     pub(crate) fn rank(&self, worker: usize, id: u32) -> u32 {
         self.ranks[worker][id as usize]
     }
+
+    /// The name at a position.
+    pub(crate) fn name(&self, rank: u32) -> &'a str {
+        self.sorted[rank as usize]
+    }
 }
 
 /// See the module.
-pub(crate) struct Entities {
-    /// Ascending by bytes.
-    pub(crate) names: Vec<String>,
+pub(crate) struct Entities<'a> {
+    names: EntityNames<'a>,
     /// For each worker, the position of each of its ids among the names.
     pub(crate) ranks: Vec<Vec<u32>>,
 }
 
-impl Entities {
+/// Ascending by bytes.
+enum EntityNames<'a> {
+    Field(Vec<&'a str>),
+    /// Compounds are spelled out when they are asked for: there may be many more of them than of their parts.
+    Compound {
+        keys: Vec<Parts>,
+        /// For each part, the texts by rank.
+        texts: Vec<Vec<String>>,
+    },
+}
+
+impl<'a> Entities<'a> {
     /// The entities of a dimension of one field: the names of those that have a cell in the workers' `blocks`.
-    pub(crate) fn of_field(field: &FieldNames<'_>, blocks: &[Vec<Closed>]) -> Self {
+    pub(crate) fn of_field(field: &FieldNames<'a>, blocks: &[Vec<Closed>]) -> Self {
         let mut used = vec![false; field.sorted.len()];
         for (ranks, blocks) in field.ranks.iter().zip(blocks) {
             let ids = blocks.iter().flat_map(|block| &block.entities);
@@ -69,9 +86,9 @@ impl Entities {
             })
             .collect();
         let names = field.sorted.iter().zip(&used).filter(|(_, used)| **used);
-        let names = names.map(|(name, _)| (*name).to_owned()).collect();
+        let names = names.map(|(name, _)| *name).collect();
         let rename = |ranks: &Vec<u32>| ranks.iter().map(|rank| places[*rank as usize]).collect();
-        Self { names, ranks: field.ranks.iter().map(rename).collect() }
+        Self { names: EntityNames::Field(names), ranks: field.ranks.iter().map(rename).collect() }
     }
 
     /// The entities of a compound of `fields`; `workers` are each one's pairs: of the first and the second part,
@@ -82,47 +99,79 @@ impl Entities {
     /// parts' positions is sorting by the bytes of the whole.
     pub(crate) fn of_compound(fields: &[&FieldNames<'_>], workers: &[&[PairIds]]) -> Self {
         let last = fields.len().saturating_sub(1);
-        let parts: Vec<(Vec<String>, Vec<u32>)> = fields
+        let (texts, ranks): (Vec<Vec<String>>, Vec<Vec<u32>>) = fields
             .par_iter()
             .enumerate()
             .map(|(at, field)| {
                 let joiner = if at == last { "" } else { Dimension::JOINER };
                 let text = |name: &&str| format!("{}{joiner}", Dimension::escaped(name));
-                let texts: Vec<String> = field.sorted.iter().map(text).collect();
-                let mut order: Vec<(&str, u32)> =
-                    texts.iter().enumerate().map(|(id, text)| (text.as_str(), id as u32)).collect();
-                order.par_sort_unstable();
+                let mut texts: Vec<(String, u32)> = field.sorted.iter().map(text).zip(0..).collect();
+                texts.par_sort_unstable();
                 let mut ranks = vec![NONE; texts.len()];
-                for (rank, (_, id)) in order.iter().enumerate() {
-                    ranks[*id as usize] = rank as u32;
+                for (rank, (_, id)) in (0..).zip(&texts) {
+                    ranks[*id as usize] = rank;
                 }
-                (texts, ranks)
+                (texts.into_iter().map(|(text, _)| text).collect::<Vec<_>>(), ranks)
             })
-            .collect();
+            .unzip();
 
         let (all, ids) = unite(fields, workers);
-        let mut keyed: Vec<(Parts, u32)> = Vec::new();
-        let count = all.last().map_or(0, PairIds::len);
         let tuples = tuples(&all);
-        keyed.extend((0..count as u32).map(|id| {
-            let mut key = [0; Dimension::MAX_PARTS];
-            for ((key, part), (_, ranks)) in key.iter_mut().zip(&tuples[id as usize]).zip(&parts) {
-                *key = ranks[*part as usize];
-            }
-            (key, id)
-        }));
+        drop(all);
+        let mut keyed: Vec<(Parts, u32)> = tuples
+            .into_par_iter()
+            .enumerate()
+            .map(|(id, tuple)| {
+                let mut key = [0; Dimension::MAX_PARTS];
+                for ((key, part), ranks) in key.iter_mut().zip(tuple).zip(&ranks) {
+                    *key = ranks[part as usize];
+                }
+                (key, id as u32)
+            })
+            .collect();
         keyed.par_sort_unstable();
-        let mut ranks = vec![NONE; count];
-        for (rank, (_, id)) in keyed.iter().enumerate() {
-            ranks[*id as usize] = rank as u32;
+        let mut ranks = vec![NONE; keyed.len()];
+        for (rank, (_, id)) in (0..).zip(&keyed) {
+            ranks[*id as usize] = rank;
         }
-        let name = |(_, id): &(Parts, u32)| {
-            let pieces = tuples[*id as usize].iter().zip(&parts);
-            pieces.map(|(part, (texts, _))| texts[*part as usize].as_str()).collect::<String>()
-        };
-        let names = keyed.par_iter().map(name).collect();
+        let keys = keyed.into_iter().map(|(key, _)| key).collect();
         let rename = |ids: Vec<u32>| ids.into_iter().map(|id| ranks[id as usize]).collect();
-        Self { names, ranks: ids.into_iter().map(rename).collect() }
+        Self { names: EntityNames::Compound { keys, texts }, ranks: ids.into_iter().map(rename).collect() }
+    }
+
+    /// Entities of these names, which ascend.
+    #[cfg(test)]
+    pub(crate) fn named(names: Vec<&'a str>, ranks: Vec<Vec<u32>>) -> Self {
+        Self { names: EntityNames::Field(names), ranks }
+    }
+
+    /// Number of entities.
+    pub(crate) fn len(&self) -> usize {
+        match &self.names {
+            EntityNames::Field(names) => names.len(),
+            EntityNames::Compound { keys, .. } => keys.len(),
+        }
+    }
+
+    /// The name of the entity at a position.
+    pub(crate) fn name(&self, at: usize) -> Cow<'_, str> {
+        match &self.names {
+            EntityNames::Field(names) => names[at].into(),
+            EntityNames::Compound { keys, texts } => {
+                let parts = texts.iter().zip(keys[at]);
+                parts.map(|(texts, rank)| texts[rank as usize].as_str()).collect::<String>().into()
+            }
+        }
+    }
+
+    /// The length of a name in bytes.
+    pub(crate) fn name_bytes(&self, at: usize) -> usize {
+        match &self.names {
+            EntityNames::Field(names) => names[at].len(),
+            EntityNames::Compound { keys, texts } => {
+                texts.iter().zip(keys[at]).map(|(texts, rank)| texts[rank as usize].len()).sum()
+            }
+        }
     }
 }
 

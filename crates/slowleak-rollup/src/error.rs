@@ -28,4 +28,20 @@ pub enum RollupError {
         /// What there are too many of.
         what: &'static str,
     },
+    /// Cells that do not fit into memory can not be written to a temporary file.
+    #[error("{}: can not set cells aside that exceed --memory: {cause} (give it room, or more memory)", path.display())]
+    Spill {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// Cells that were written to a temporary file can not be read again.
+    #[error(
+        "cells set aside in a temporary file can not be read again: {cause} (check the disk, then run again)"
+    )]
+    Unspill {
+        /// What is wrong.
+        cause: String,
+    },
 }

@@ -21,21 +21,24 @@ pub enum Step {
     Compounds,
     /// Adding records to the cells of one view; per batch and view.
     Count,
-    /// Sorting names and uniting the cells of all threads; once a pass.
+    /// Setting aside cells that exceed the memory.
+    Spill,
+    /// Sorting names, and laying down the cells of all threads; once a view and once for some of its row groups.
     Assemble,
-    /// Encoding and writing the rollup; once a run.
+    /// Encoding the rollup; once for some row groups.
     Write,
 }
 
 impl Step {
     /// Every step, in the order of the work.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ReadTimes,
         Self::ReadNames,
         Self::ReadSubjects,
         Self::Select,
         Self::Compounds,
         Self::Count,
+        Self::Spill,
         Self::Assemble,
         Self::Write,
     ];
@@ -49,14 +52,15 @@ impl Step {
             Self::Select => "select records",
             Self::Compounds => "compound ids",
             Self::Count => "count into cells",
+            Self::Spill => "set cells aside",
             Self::Assemble => "assemble tables",
-            Self::Write => "write rollup",
+            Self::Write => "encode rollup",
         }
     }
 
     /// Whether a single thread's time is recorded, many times over; else the wall time of all threads together.
     const fn is_per_batch(self) -> bool {
-        !matches!(self, Self::Assemble | Self::Write)
+        !matches!(self, Self::Spill | Self::Assemble | Self::Write)
     }
 }
 

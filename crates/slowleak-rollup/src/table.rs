@@ -1,5 +1,7 @@
 //! The rollup in memory: one table a view, cells sorted by (entity, window).
 
+use std::ops::Range;
+
 use slowleak_record::Micros;
 
 use crate::{Metric, Sketch, View};
@@ -31,13 +33,55 @@ pub struct Table {
 
 impl Table {
     /// The cells of entity `entity`, as a range of cell positions.
-    pub fn cells(&self, entity: usize) -> std::ops::Range<usize> {
+    pub fn cells(&self, entity: usize) -> Range<usize> {
         self.offsets[entity]..self.offsets[entity + 1]
     }
 
     /// The values of an integer metric, one a cell; empty where the view lacks it (and for subjects).
     pub fn count(&self, metric: Metric) -> &[i64] {
         self.counts.get(metric as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// A table without cells.
+    pub(crate) fn empty(view: View) -> Self {
+        Self {
+            view,
+            entities: Vec::new(),
+            offsets: vec![0],
+            windows: Vec::new(),
+            counts: Default::default(),
+            subjects: Vec::new(),
+        }
+    }
+
+    /// The cells of some consecutive entities.
+    pub(crate) fn slice(&self, entities: Range<usize>) -> Self {
+        let first = self.offsets[entities.start];
+        let cells = first..self.offsets[entities.end];
+        let counts = |counts: &Vec<i64>| counts.get(cells.clone()).unwrap_or_default().to_vec();
+        Self {
+            view: self.view.clone(),
+            offsets: self.offsets[entities.start..=entities.end]
+                .iter()
+                .map(|offset| offset - first)
+                .collect(),
+            entities: self.entities[entities].to_vec(),
+            windows: self.windows[cells.clone()].to_vec(),
+            counts: self.counts.each_ref().map(counts),
+            subjects: self.subjects.get(cells.clone()).unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// Adds the cells of a table of the same view, whose entities all come behind these.
+    pub(crate) fn append(&mut self, more: Self) {
+        let base = self.windows.len();
+        self.offsets.extend(more.offsets.iter().skip(1).map(|offset| base + offset));
+        self.entities.extend(more.entities);
+        self.windows.extend(more.windows);
+        for (counts, more) in self.counts.iter_mut().zip(more.counts) {
+            counts.extend(more);
+        }
+        self.subjects.extend(more.subjects);
     }
 
     /// Number of cells.

@@ -2,15 +2,18 @@
 //! became of the rows. Names keep their ids from unit to unit; those of other workers differ.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use slowleak_record::{Field, InputResult, Micros, Window};
-use slowleak_scan::{Chunk, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
+use slowleak_scan::{Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
 
 use crate::block::NONE;
 use crate::compound::{PairIds, pair};
 use crate::counter::{Columns, Counter};
-use crate::{Dimension, Metric, Profile, Step, View};
+use crate::counts::spill;
+use crate::spill::Run;
+use crate::{Dimension, Metric, Profile, RollupError, Step, View};
 
 /// What the views need of each record.
 pub(crate) fn request(views: &[View]) -> Request {
@@ -28,16 +31,25 @@ pub(crate) fn request(views: &[View]) -> Request {
 
 /// One thread's share of the count.
 pub(crate) struct Worker {
-    pub(crate) names: NamesByField,
+    part: Part,
+    runs: Vec<Run>,
     state: State,
 }
 
-/// All but the names, which are lent to the reader meanwhile.
+/// What a worker holds: cells under ids of its own, and what the ids stand for.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) names: NamesByField,
+    pub(crate) dimensions: Vec<DimensionIds>,
+    /// For each view: position of its dimension, and its counter.
+    pub(crate) counters: Vec<(usize, Counter)>,
+}
+
+/// What does not grow with names and cells.
 struct State {
-    dimensions: Vec<DimensionIds>,
-    /// For each view: position of its dimension and of its window, and its counter.
-    counters: Vec<(usize, usize, Counter)>,
-    windows: Vec<(Window, Vec<Run>)>,
+    windows: Vec<(Window, Vec<Stretch>)>,
+    /// For each view, the position of its window.
+    of_view: Vec<usize>,
     hours: BTreeSet<i64>,
     last_hour: Option<i64>,
     span: Option<(i64, i64)>,
@@ -49,10 +61,9 @@ struct State {
 
 /// What a worker has counted.
 pub(crate) struct Counted {
-    pub(crate) names: NamesByField,
-    pub(crate) dimensions: Vec<DimensionIds>,
-    /// For each view: position of its dimension, and its counter.
-    pub(crate) counters: Vec<(usize, Counter)>,
+    pub(crate) part: Part,
+    /// What did not fit into memory.
+    pub(crate) runs: Vec<Run>,
     pub(crate) hours: BTreeSet<i64>,
     pub(crate) span: Option<(i64, i64)>,
     pub(crate) tally: UnitTally,
@@ -60,12 +71,13 @@ pub(crate) struct Counted {
 }
 
 /// Consecutive records of one window.
-struct Run {
+struct Stretch {
     window: i64,
     rows: std::ops::Range<usize>,
 }
 
 /// Entity ids of one dimension in the current batch; for compounds, this worker's own ids.
+#[derive(Debug)]
 pub(crate) struct DimensionIds {
     pub(crate) dimension: Dimension,
     /// Of the first two parts, then of that pair and the third; none for a dimension of one field.
@@ -74,10 +86,9 @@ pub(crate) struct DimensionIds {
     ids: Vec<u32>,
 }
 
-impl Worker {
-    pub(crate) fn new(views: &[View]) -> Self {
+impl Part {
+    fn new(views: &[View]) -> Self {
         let mut dimensions: Vec<DimensionIds> = Vec::new();
-        let mut windows = vec![(Window::HOUR, Vec::new())];
         let mut counters = Vec::new();
         for view in views {
             let known = dimensions.iter().position(|known| known.dimension == view.dimension);
@@ -90,17 +101,35 @@ impl Worker {
                 });
                 dimensions.len() - 1
             });
+            counters.push((dimension, Counter::new(view)));
+        }
+        Self { names: NamesByField::default(), dimensions, counters }
+    }
+
+    /// Bytes of memory, about.
+    fn bytes(&self) -> usize {
+        let names: usize = self.names.iter().map(Names::bytes).sum();
+        let pairs: usize =
+            self.dimensions.iter().flat_map(|dimension| &dimension.pairs).map(PairIds::bytes).sum();
+        let cells: usize = self.counters.iter().map(|(_, counter)| counter.bytes()).sum();
+        names + pairs + cells
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(views: &[View]) -> Self {
+        let mut windows = vec![(Window::HOUR, Vec::new())];
+        let mut of_view = Vec::new();
+        for view in views {
             let known = windows.iter().position(|(window, _)| *window == view.window);
-            let window = known.unwrap_or_else(|| {
+            of_view.push(known.unwrap_or_else(|| {
                 windows.push((view.window, Vec::new()));
                 windows.len() - 1
-            });
-            counters.push((dimension, window, Counter::new(view)));
+            }));
         }
         let state = State {
-            dimensions,
-            counters,
             windows,
+            of_view,
             hours: BTreeSet::new(),
             last_hour: None,
             span: None,
@@ -108,7 +137,24 @@ impl Worker {
             profile: Profile::default(),
             absent: Vec::new(),
         };
-        Self { names: NamesByField::default(), state }
+        Self { part: Part::new(views), runs: Vec::new(), state }
+    }
+
+    /// Bytes of memory that names and cells take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.part.bytes()
+    }
+
+    /// Writes everything counted so far as a run, and begins anew. Only between units: a reader knows ids.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(crate) fn spill(&mut self, views: &[View], folder: &Path) -> Result<(), RollupError> {
+        let since = Instant::now();
+        let part = std::mem::replace(&mut self.part, Part::new(views));
+        self.runs.push(spill(views, part, folder)?);
+        self.state.profile.record(Step::Spill, since.elapsed());
+        Ok(())
     }
 
     /// Counts a unit.
@@ -120,10 +166,11 @@ impl Worker {
         progress: &(dyn Fn(u64) + Sync),
     ) -> InputResult<()> {
         let mut reader = UnitReader::open(plan, unit, request)?;
-        self.state.counters.iter_mut().for_each(|(_, _, counter)| counter.start_unit());
+        let Part { names, dimensions, counters } = &mut self.part;
+        counters.iter_mut().for_each(|(_, counter)| counter.start_unit());
         let mut reported = 0;
-        while let Some(chunk) = reader.next_chunk(&mut self.names)? {
-            self.state.count(&chunk, &self.names);
+        while let Some(chunk) = reader.next_chunk(names)? {
+            self.state.count(&chunk, names, dimensions, counters);
             let Spent { times, names, subjects, select } = reader.spent();
             for (step, time) in [
                 (Step::ReadTimes, times),
@@ -143,14 +190,19 @@ impl Worker {
     }
 
     pub(crate) fn finish(self) -> Counted {
-        let State { dimensions, counters, hours, span, tally, profile, .. } = self.state;
-        let counters = counters.into_iter().map(|(dimension, _, counter)| (dimension, counter)).collect();
-        Counted { names: self.names, dimensions, counters, hours, span, tally, profile }
+        let Self { part, runs, state: State { hours, span, tally, profile, .. } } = self;
+        Counted { part, runs, hours, span, tally, profile }
     }
 }
 
 impl State {
-    fn count(&mut self, chunk: &Chunk<'_>, names: &NamesByField) {
+    fn count(
+        &mut self,
+        chunk: &Chunk<'_>,
+        names: &NamesByField,
+        dimensions: &mut [DimensionIds],
+        counters: &mut [(usize, Counter)],
+    ) {
         let time = chunk.time();
         let (Some(first), Some(last)) = (time.iter().min(), time.iter().max()) else { return };
         let span = self.span.unwrap_or((*first, *last));
@@ -168,10 +220,10 @@ impl State {
         self.absent.resize(time.len(), NONE);
         let fields = Fields { chunk, names, absent: &self.absent };
         let mut since = Instant::now();
-        for dimension in &mut self.dimensions {
+        for dimension in &mut *dimensions {
             dimension.fill(&fields);
         }
-        if self.dimensions.iter().any(|dimension| !dimension.pairs.is_empty()) {
+        if dimensions.iter().any(|dimension| !dimension.pairs.is_empty()) {
             self.profile.record(Step::Compounds, since.elapsed());
         }
         let columns = Columns {
@@ -181,8 +233,8 @@ impl State {
             subjects: chunk.subjects().unwrap_or_default(),
             sources: fields.ids(Field::Source),
         };
-        for (dimension, window, counter) in &mut self.counters {
-            let (ids, known) = self.dimensions[*dimension].ids(&fields);
+        for ((dimension, counter), window) in counters.iter_mut().zip(&self.of_view) {
+            let (ids, known) = dimensions[*dimension].ids(&fields);
             since = Instant::now();
             for run in &self.windows[*window].1 {
                 counter.count(run.window, run.rows.clone(), ids, known, &columns);
@@ -206,7 +258,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Cuts a batch where the window changes.
-fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Run>) {
+fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Stretch>) {
     runs.clear();
     let mut start = 0;
     while let Some(first) = time.get(start) {
@@ -214,7 +266,7 @@ fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Run>) {
         let inside = floor..floor + window.micros();
         let length = time[start..].iter().position(|time| !inside.contains(time));
         let end = length.map_or(time.len(), |length| start + length);
-        runs.push(Run { window: floor, rows: start..end });
+        runs.push(Stretch { window: floor, rows: start..end });
         start = end;
     }
 }

@@ -1,5 +1,5 @@
-//! Writing the rollup store: a folder of Parquet files that any tool opens. In: a rollup. Out: the folder,
-//! whole or not at all, with the same bytes for the same rollup.
+//! Writing the rollup store: a folder of Parquet files that any tool opens. In: views, row group by row group. Out:
+//! the folder, whole or not at all, with the same bytes for the same cells.
 
 mod chunk;
 mod column;
@@ -7,17 +7,14 @@ mod delta;
 mod file;
 mod indices;
 mod pack;
-mod varint;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
-use rayon::prelude::*;
-
-use crate::{Rollup, RollupError, Table};
+use crate::groups::{Rounds, Sliced};
+use crate::{Profile, Rollup, RollupError, Table, View};
 
 /// Version of the store, in the files' metadata.
 pub(crate) const FORMAT: u32 = 1;
@@ -29,30 +26,95 @@ impl Rollup {
     /// # Errors
     /// The folder can not be written, or `dir` exists and holds something that is not a rollup.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<(), RollupError> {
-        let dir = dir.as_ref();
-        let broken = |path: &Path, cause: &dyn std::fmt::Display| RollupError::Write {
-            path: path.to_path_buf(),
-            cause: cause.to_string(),
-        };
-        if dir.exists() {
-            check_replaceable(dir)?;
+        store(dir.as_ref(), |store| {
+            self.tables.iter().try_for_each(|table| {
+                store
+                    .view(&table.view, &mut Sliced::new(table), &mut |_| (), &mut Profile::default())
+                    .map(drop)
+            })
+        })
+    }
+}
+
+/// What was written of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The view.
+    pub view: View,
+    /// Entities with a cell.
+    pub entities: u64,
+    /// Cells.
+    pub cells: u64,
+}
+
+/// A store that nobody sees yet.
+pub(crate) struct Store {
+    dir: PathBuf,
+    /// Files that the disk may not have yet.
+    syncs: Vec<(PathBuf, io::Result<JoinHandle<io::Result<()>>>)>,
+}
+
+/// Writes a store through `fill` and puts it in the place of an earlier one in `dir`, once the disk has it.
+///
+/// # Errors
+/// Those of `fill`; the folder can not be written, or `dir` exists and holds something that is not a rollup.
+pub(crate) fn store<T>(
+    dir: &Path,
+    fill: impl FnOnce(&mut Store) -> Result<T, RollupError>,
+) -> Result<T, RollupError> {
+    let broken = |path: &Path, cause: io::Error| RollupError::Write {
+        path: path.to_path_buf(),
+        cause: cause.to_string(),
+    };
+    if dir.exists() {
+        check_replaceable(dir)?;
+    }
+    let (fresh, old) = (beside(dir, "new")?, beside(dir, "old")?);
+    for leftover in [&fresh, &old] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover).map_err(|error| broken(leftover, error))?;
         }
-        let (fresh, old) = (beside(dir, "new")?, beside(dir, "old")?);
-        for leftover in [&fresh, &old] {
-            if leftover.exists() {
-                fs::remove_dir_all(leftover).map_err(|error| broken(leftover, &error))?;
-            }
-        }
-        fs::create_dir_all(&fresh).map_err(|error| broken(&fresh, &error))?;
-        write_tables(&fresh, &self.tables)?;
-        if dir.exists() {
-            fs::rename(dir, &old).map_err(|error| broken(dir, &error))?;
-        }
-        fs::rename(&fresh, dir).map_err(|error| broken(dir, &error))?;
-        if old.exists() {
-            fs::remove_dir_all(&old).map_err(|error| broken(&old, &error))?;
-        }
-        Ok(())
+    }
+    fs::create_dir_all(&fresh).map_err(|error| broken(&fresh, error))?;
+    let mut store = Store { dir: fresh.clone(), syncs: Vec::new() };
+    let filled = fill(&mut store)?;
+    for (path, sync) in store.syncs {
+        let died = |_| Err(io::Error::other("the thread that waits for the disk died"));
+        let synced = sync.and_then(|thread| thread.join().unwrap_or_else(died));
+        synced.map_err(|error| broken(&path, error))?;
+    }
+    if dir.exists() {
+        fs::rename(dir, &old).map_err(|error| broken(dir, error))?;
+    }
+    fs::rename(&fresh, dir).map_err(|error| broken(dir, error))?;
+    if old.exists() {
+        fs::remove_dir_all(&old).map_err(|error| broken(&old, error))?;
+    }
+    Ok(filled)
+}
+
+impl Store {
+    /// Writes the row groups of a view, each of which `each` takes once it is encoded. The time goes to
+    /// [`Step::Assemble`] and [`Step::Write`].
+    ///
+    /// # Errors
+    /// The row groups can not be had, or the file can not be written.
+    pub(crate) fn view(
+        &mut self,
+        view: &View,
+        rounds: &mut (dyn Rounds + Send),
+        each: &mut (dyn FnMut(Table) + Send),
+        profile: &mut Profile,
+    ) -> Result<Written, RollupError> {
+        let folder = self.dir.join(view.folder());
+        let path = folder.join("part-0.parquet");
+        let broken = |error: io::Error| RollupError::Write { path: path.clone(), cause: error.to_string() };
+        fs::create_dir_all(&folder).map_err(broken)?;
+        let file = File::create(&path).map_err(broken)?;
+        let written = file::write(view, rounds, each, &path, &file, profile)?;
+        // The disk needs no thread of the pool to wait for it.
+        self.syncs.push((path.clone(), thread::Builder::new().spawn(move || file.sync_all())));
+        Ok(written)
     }
 }
 
@@ -76,38 +138,4 @@ fn check_replaceable(dir: &Path) -> Result<(), RollupError> {
         }
     }
     Ok(())
-}
-
-/// Writes the files of all tables, and waits until the disk has them.
-fn write_tables(dir: &Path, tables: &[Table]) -> Result<(), RollupError> {
-    thread::scope(|scope| {
-        let pending = Mutex::new(Vec::new());
-        tables.par_iter().try_for_each(|table| {
-            let (path, file) = write_table(dir, table)?;
-            // The disk needs no thread of the pool to wait for it.
-            let sync = move || file.sync_all();
-            let thread = thread::Builder::new().spawn_scoped(scope, sync);
-            pending.lock().unwrap_or_else(PoisonError::into_inner).push((path, thread));
-            Ok::<_, RollupError>(())
-        })?;
-        let pending = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
-        pending.into_iter().try_for_each(|(path, thread)| {
-            let synced = thread.and_then(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("the thread that waits for the disk died")))
-            });
-            synced.map_err(|error| RollupError::Write { path, cause: error.to_string() })
-        })
-    })
-}
-
-fn write_table(dir: &Path, table: &Table) -> Result<(PathBuf, File), RollupError> {
-    let folder = dir.join(table.view.folder());
-    let path = folder.join("part-0.parquet");
-    let broken = |cause: String| RollupError::Write { path: path.clone(), cause };
-    fs::create_dir_all(&folder).map_err(|error| broken(error.to_string()))?;
-    let file = File::create(&path).map_err(|error| broken(error.to_string()))?;
-    file::write(table, &file).map_err(|error| broken(error.to_string()))?;
-    Ok((path, file))
 }

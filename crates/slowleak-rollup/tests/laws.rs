@@ -10,16 +10,20 @@ mod support;
 
 use proptest::prelude::*;
 use slowleak_record::Window;
-use slowleak_rollup::{Metric, Rollup, Sketch, View};
-use support::{Record, check, columns, naive, records, rollup, views, write_columns, write_log};
+use slowleak_rollup::{Gather, Memory, Metric, Rollup, Sketch, Table, View, count};
+use support::{Record, check, columns, naive, plan, records, rollup, views, write_columns, write_log};
 
 /// The files of the store, by name.
 fn store_bytes(rollup: &Rollup) -> Vec<(String, Vec<u8>)> {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("rollup");
     rollup.write(&out).unwrap();
-    let files = slowleak_record::discover(&[&out]).unwrap();
-    let name = |path: &std::path::Path| path.strip_prefix(&out).unwrap().display().to_string();
+    files(&out)
+}
+
+fn files(store: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let files = slowleak_record::discover(&[store]).unwrap();
+    let name = |path: &std::path::Path| path.strip_prefix(store).unwrap().display().to_string();
     files.into_iter().map(|file| (name(&file.path), std::fs::read(&file.path).unwrap())).collect()
 }
 
@@ -113,6 +117,38 @@ proptest! {
         shuffled.sort_by_key(|record| (record.subject, record.rows, record.time));
         prop_assert_eq!(&store_bytes(&built(&[&records[cut..], &records[..cut]], row_group, 2)), &whole);
         prop_assert_eq!(&store_bytes(&built(&[&shuffled], row_group, 3)), &whole);
+    }
+
+    /// With next to no memory every row group becomes a run, with a little one in some; more runs than are merged at
+    /// once among them.
+    #[test]
+    fn cells_that_are_set_aside_come_back_as_the_same_bytes(
+        records in records(600),
+        row_group in 1_usize..99,
+        limit in prop_oneof![Just(0_usize), 0..400_000_usize],
+        threads in 1_usize..4,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        std::fs::create_dir(&log).unwrap();
+        write_log(&log.join("log.parquet"), &records, row_group, true);
+        let whole = rollup(&log, &views()).0;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let count = || {
+            let memory = Memory::new(limit, dir.path());
+            count(&plan(&log, &views()), &views(), Some(&memory), &|_| ()).unwrap().0
+        };
+        let counts = pool.install(count);
+        prop_assert!(limit > 0 || counts.spilled_runs() > 0);
+        let out = dir.path().join("rollup");
+        let mut gather = Gather::new(&Metric::ALL);
+        let (written, _) = pool.install(|| counts.write(&out, |cells| gather.add(cells))).unwrap();
+        let sizes = |table: &Table| (table.view.clone(), table.entities.len() as u64, table.len() as u64);
+        let written_sizes = written.iter().map(|w| (w.view.clone(), w.entities, w.cells));
+        prop_assert!(written_sizes.eq(whole.tables.iter().map(sizes)));
+        prop_assert_eq!(&gather.into_rollup(&written), &whole);
+        prop_assert_eq!(&files(&out), &store_bytes(&whole));
+        prop_assert_eq!(&pool.install(count).into_rollup().unwrap(), &whole);
     }
 
     #[test]

@@ -142,7 +142,10 @@ fn a_large_table_is_cut_into_row_groups_and_pages_and_told_by_its_extremes() {
         for (at, group) in metadata.row_groups().iter().enumerate() {
             let cells = start..start + group.num_rows() as usize;
             start = cells.end;
-            assert!(cells.len() <= 1 << 20);
+            // Whole entities, and no more of them than it takes to fill it.
+            let last = table.offsets.partition_point(|offset| *offset < cells.end);
+            assert!(table.offsets.contains(&cells.start) && table.offsets[last] == cells.end);
+            assert!(table.offsets[last - 1] - cells.start < 1 << 20);
             let Some(Statistics::ByteArray(entities)) = group.column(0).statistics() else { panic!() };
             let entity = |cell: usize| {
                 let entity = table.offsets.partition_point(|offset| *offset <= cell) - 1;

@@ -178,6 +178,13 @@ impl Names {
         &self.text[span.start..span.start + span.length as usize]
     }
 
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.text.capacity()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.slots.capacity() * size_of::<Slot>()
+    }
+
     /// Number of names.
     pub fn len(&self) -> usize {
         self.spans.len()

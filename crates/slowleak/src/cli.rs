@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use slowleak_detect::Severity;
@@ -137,6 +138,10 @@ pub(crate) struct ViewArgs {
     /// Count this instead of the default views, as in key@1h:events,rows; may be repeated
     #[arg(long = "view", value_name = "VIEW", help_heading = COUNTING, conflicts_with = "window")]
     pub(crate) views: Vec<View>,
+    /// Memory for counting, as in 512MiB or 8GiB; what exceeds it is set aside under --out, and the answer is the same
+    /// [default: 2GiB]
+    #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = COUNTING)]
+    pub(crate) memory: Option<ByteSize>,
     /// Fail, and write nothing, where any file, row or value has to be rejected
     #[arg(long, help_heading = COUNTING)]
     pub(crate) strict: bool,
@@ -325,6 +330,18 @@ pub(crate) struct EvaluateArgs {
 /// A time as clap wants it; the message is [`slowleak_record::TimeError`]'s.
 fn time(text: &str) -> Result<Micros, slowleak_record::TimeError> {
     text.parse()
+}
+
+/// The least memory that counting can do with.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
+
+/// A number of bytes, with or without a unit.
+pub(crate) fn memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|_| "not a size: write it as in 512MiB or 8GiB".to_owned())?;
+    if size < LEAST_MEMORY {
+        return Err(format!("less than {} is too little to count in", LEAST_MEMORY.display().iec()));
+    }
+    Ok(size)
 }
 
 /// A severity in any case: people type HIGH as reports print it. Result files keep to the contract's words.

@@ -7,12 +7,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
 use slowleak_detect::{DetectConfig, Severity};
 use slowleak_record::Window;
 use slowleak_rollup::View;
 
-use crate::cli::{Io, severity};
+use crate::cli::{Io, memory, severity};
 use crate::failure::Failure;
 
 /// What a config file may say; flags win over it.
@@ -26,6 +27,8 @@ pub(crate) struct ConfigFile {
     pub(crate) io: Option<Io>,
     #[serde(deserialize_with = "threads")]
     pub(crate) threads: Option<u16>,
+    #[serde(deserialize_with = "size")]
+    pub(crate) memory: Option<ByteSize>,
     pub(crate) strict: bool,
     #[serde(deserialize_with = "any_case")]
     pub(crate) fail_on: Option<Severity>,
@@ -74,6 +77,10 @@ where
 
 fn any_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Severity>, D::Error> {
     severity(&String::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    memory(&String::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
 }
 
 fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>

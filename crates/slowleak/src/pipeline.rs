@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
-use slowleak_detect::{Detection, Finding, detect};
+use slowleak_detect::{Detection, Finding, METRICS, detect};
 use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
 use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
-use slowleak_rollup::{Profile, Rollup, Step};
+use slowleak_rollup::{Counts, Gather, Memory, Rollup, Written};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
@@ -40,16 +40,18 @@ impl Stopwatch {
     }
 }
 
-/// Stage 1: `files` to a rollup and the account of what was read.
+/// Stage 1: `files` to counted cells and the account of what was read. Cells that exceed the memory are set aside in the
+/// staging folder.
 ///
 /// # Errors
-/// Nothing could be used, or something was rejected under `--strict`, or the rollup can not be built.
+/// Nothing could be used, or something was rejected under `--strict`, or the disk is full.
 pub(crate) fn count(
     files: &[InputFile],
     input: &Input,
     counting: &Counting,
+    staging: &Staging,
     terminal: &Terminal,
-) -> Result<(Rollup, Coverage, Profile), Failure> {
+) -> Result<(Counts, Coverage), Failure> {
     let options = ScanOptions { range: input.range, io: input.io, decoder: input.decoder };
     let plan = Plan::new(files, &input.mapping, slowleak_rollup::fields(&counting.views), &options);
     if plan.files().len() == 0
@@ -58,36 +60,40 @@ pub(crate) fn count(
         return Err(all_rejected(&first.path, &first.reason, plan.coverage().rejected_files.len() - 1));
     }
     let progress = terminal.progress("reading", plan.rows());
-    let built = slowleak_rollup::build_profiled(&plan, &counting.views, &|records| progress.add(records));
+    let memory = Memory::new(counting.memory, staging.path());
+    let counted =
+        slowleak_rollup::count(&plan, &counting.views, Some(&memory), &|records| progress.add(records));
     drop(progress);
-    let (rollup, coverage, profile) = built.map_err(|error| Failure::Failed(error.to_string()))?;
+    let (counts, coverage) = counted.map_err(|error| Failure::Failed(error.to_string()))?;
     refuse_nothing(files, &coverage)?;
     if counting.strict && is_partial(&coverage) {
         let (what, files) = rejections(&coverage);
         let remedy = "nothing was written; mend or leave out the input, or run without --strict";
         return Err(Failure::Failed(format!("--strict: {what} rejected{files} ({remedy})")));
     }
-    Ok((rollup, coverage, profile))
+    Ok((counts, coverage))
 }
 
-/// Writes the rollup, and tells where the time of counting and writing went if it was asked.
+/// Stages the rollup and `coverage.json`, and tells where the time of counting and writing went if it was asked. Out:
+/// what was written, and what detection needs of it.
 ///
 /// # Errors
 /// The rollup can not be written.
 pub(crate) fn write_rollup(
     staging: &Staging,
-    rollup: &Rollup,
+    counts: Counts,
     coverage: &Coverage,
-    mut profile: Profile,
     counting: &Counting,
-) -> Result<(), Failure> {
-    let since = Instant::now();
-    stage_rollup(staging, rollup, coverage)?;
-    profile.record(Step::Write, since.elapsed());
+) -> Result<(Vec<Written>, Rollup), Failure> {
+    let mut gather = Gather::new(&METRICS);
+    let written = counts.write(staging.path().join(ROLLUP), |cells| gather.add(cells));
+    let (written, profile) = written.map_err(|error| Failure::Failed(error.to_string()))?;
     if counting.profile {
         eprintln!("{profile}");
     }
-    Ok(())
+    write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))?;
+    let rollup = gather.into_rollup(&written);
+    Ok((written, rollup))
 }
 
 /// The failure of a run in which every file was rejected.
@@ -207,12 +213,6 @@ pub(crate) fn judge(
         warn(&InputError::new(file, cause).remedy(remedy).to_string());
     }
     (detection, Some(matched))
-}
-
-/// Stages the rollup and `coverage.json`.
-pub(crate) fn stage_rollup(staging: &Staging, rollup: &Rollup, coverage: &Coverage) -> Result<(), Failure> {
-    rollup.write(staging.path().join(ROLLUP)).map_err(|error| Failure::Failed(error.to_string()))?;
-    write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// Stages the report files.

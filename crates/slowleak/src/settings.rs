@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use slowleak_detect::{DetectConfig, Severity};
 use slowleak_record::{Mapping, TimeRange, Window};
 use slowleak_rollup::{Metric, View};
@@ -13,6 +14,9 @@ use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 use crate::cli::{Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, ViewArgs};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
+
+/// Memory of counting unless told otherwise.
+const DEFAULT_MEMORY: ByteSize = ByteSize::gib(2);
 
 /// What the program was told to do.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub(crate) struct Counting {
     /// Fail where anything is rejected.
     pub(crate) strict: bool,
     pub(crate) profile: bool,
+    /// Bytes that counting may take before cells are set aside on disk.
+    pub(crate) memory: usize,
 }
 
 /// What to judge by.
@@ -135,7 +141,12 @@ impl Settings {
                 rows: args.rows,
                 seed: args.seed,
                 io: io(None, &config),
-                counting: Counting { views: views(Vec::new(), None, &config), strict: false, profile: false },
+                counting: Counting {
+                    views: views(Vec::new(), None, &config),
+                    strict: false,
+                    profile: false,
+                    memory: memory(None, &config),
+                },
                 judging: judging(JudgeArgs { keys: None, people: None, fail_on: None }, config),
             }),
             Command::Generate(args) => Job::Generate(Generate {
@@ -214,7 +225,13 @@ fn counting(args: ViewArgs, config: &ConfigFile) -> Counting {
         views: views(args.views, args.window, config),
         strict: args.strict || config.strict,
         profile: args.profile,
+        memory: memory(args.memory, config),
     }
+}
+
+fn memory(flag: Option<ByteSize>, config: &ConfigFile) -> usize {
+    let memory = flag.or(config.memory).unwrap_or(DEFAULT_MEMORY);
+    usize::try_from(memory.as_u64()).unwrap_or(usize::MAX)
 }
 
 /// The views to count: those of the flags, else of the config file, else the defaults with `window` in

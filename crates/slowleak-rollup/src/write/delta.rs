@@ -4,7 +4,7 @@
 //! as its largest. Differences wrap around, so that no pair of numbers is too far apart.
 
 use super::pack::{BATCH, pack, width};
-use super::varint;
+use crate::varint;
 
 /// Differences a block.
 pub(super) const BLOCK: usize = 128;

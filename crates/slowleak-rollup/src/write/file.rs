@@ -1,13 +1,10 @@
-//! One table as a Parquet file. In: a table. Out: its row groups, in order, behind the schema of the contract.
-//!
-//! Columns of a few row groups are encoded at once, on all threads of the pool, while those before are
-//! appended: a single large table keeps every thread busy, and no more than two rounds of it are in memory.
-//! How the work is cut depends on the table alone, so that the number of threads never reaches the file.
+//! One view as a Parquet file. In: its row groups, in order. Out: the file, behind the schema of the contract.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ArrowSchemaConverter;
@@ -21,10 +18,11 @@ use parquet::file::writer::TrackedWrite;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 use rayon::prelude::*;
 
-use super::FORMAT;
 use super::chunk::Chunk;
 use super::column::Column;
-use crate::{Metric, Table};
+use super::{FORMAT, Written};
+use crate::groups::Rounds;
+use crate::{Metric, Profile, RollupError, Step, Table, View};
 
 /// What a Parquet file begins with, by the format.
 const MAGIC: &[u8] = b"PAR1";
@@ -32,53 +30,72 @@ const MAGIC: &[u8] = b"PAR1";
 /// The version of the format that the footer tells; readers go by encodings instead.
 const PARQUET_VERSION: i32 = 1;
 
-/// Cells a row group at most.
-const GROUP_CELLS: usize = 1 << 20;
-
-/// The same with sketches, each of up to a kilobyte.
-const GROUP_SKETCHES: usize = 1 << 16;
-
 /// Row groups a file at most: the format numbers them in 16 bits.
-const MOST_GROUPS: usize = 1 << 14;
+const MOST_GROUPS: usize = i16::MAX as usize;
 
-/// Bytes of names a row group at most: its dictionary is one page.
-const GROUP_NAME_BYTES: usize = 64 << 20;
-
-/// Row groups encoded in a round.
-const ROUND_GROUPS: usize = 4;
-
-/// Writes `table` to `file`, from its start.
+/// Writes the row groups of `view` to `file`, from its start; hands each on to `each` once it is encoded.
+///
+/// Row groups are encoded on all threads of the pool, while those before are appended: a single large view keeps every
+/// thread busy, and no more than two rounds of it are in memory.
 ///
 /// # Errors
-/// The file can not be written, or the table is not in the form that [`Table`] describes.
-pub(super) fn write(table: &Table, file: &File) -> Result<(), ParquetError> {
-    let schema = Arc::new(schema(table)?);
-    let columns: Vec<_> = Column::of(&table.view).into_iter().zip(schema.columns()).collect();
-    let encode = |groups: &[Range<usize>]| -> Result<Vec<Chunk>, ParquetError> {
-        let chunks = groups.par_iter().flat_map(|cells| {
-            columns.par_iter().map(|(column, description)| column.encode(table, cells.clone(), description))
+/// The row groups can not be had; the file can not be written, or a table is not in the form that [`Table`] describes.
+pub(super) fn write(
+    view: &View,
+    rounds: &mut (dyn Rounds + Send),
+    each: &mut (dyn FnMut(Table) + Send),
+    path: &Path,
+    file: &File,
+    profile: &mut Profile,
+) -> Result<Written, RollupError> {
+    let broken =
+        |error: ParquetError| RollupError::Write { path: path.to_path_buf(), cause: error.to_string() };
+    let schema = Arc::new(schema(view).map_err(broken)?);
+    let columns: Vec<_> = Column::of(view).into_iter().zip(schema.columns()).collect();
+    let encode = |groups: &[Table]| -> Result<Vec<Chunk>, ParquetError> {
+        let chunks = groups.par_iter().flat_map(|group| {
+            columns.par_iter().map(|(column, description)| column.encode(group, 0..group.len(), description))
         });
         chunks.collect()
     };
     let failed = OnceLock::new();
-    let mut file = Appender::new(Reporting { file, failed: &failed }, schema.clone())?;
+    let mut appender = Appender::new(Reporting { file, failed: &failed }, schema.clone()).map_err(broken)?;
     let mut append = |chunks: Vec<Chunk>| {
         let mut chunks = chunks.into_iter().peekable();
         while chunks.peek().is_some() {
-            file.row_group(chunks.by_ref().take(columns.len()))?;
+            appender.row_group(chunks.by_ref().take(columns.len()))?;
         }
         Ok::<_, ParquetError>(())
     };
-    let groups = groups(table);
+    let mut written = Written { view: view.clone(), entities: 0, cells: 0 };
     let mut ready = Vec::new();
-    for round in groups.chunks(ROUND_GROUPS) {
-        let (appended, encoded) = rayon::join(|| append(std::mem::take(&mut ready)), || encode(round));
-        appended?;
-        ready = encoded?;
+    loop {
+        let (appended, round) = rayon::join(
+            || append(std::mem::take(&mut ready)),
+            || {
+                let since = Instant::now();
+                let groups = rounds.next_round()?;
+                let assembled = since.elapsed();
+                let chunks = encode(&groups).map_err(broken)?;
+                Ok::<_, RollupError>((groups, chunks, assembled, since.elapsed()))
+            },
+        );
+        appended.map_err(broken)?;
+        let (groups, chunks, assembled, encoded) = round?;
+        if groups.is_empty() {
+            break;
+        }
+        profile.record(Step::Assemble, assembled);
+        profile.record(Step::Write, encoded - assembled);
+        for group in groups {
+            written.entities += group.entities.len() as u64;
+            written.cells += group.len() as u64;
+            each(group);
+        }
+        ready = chunks;
     }
-    append(ready)?;
-    file.footer(key_values(table))?;
-    failed.into_inner().map_or(Ok(()), |error| Err(error.into()))
+    appender.footer(key_values(view)).map_err(broken)?;
+    failed.into_inner().map_or(Ok(written), |error| Err(broken(error.into())))
 }
 
 /// A file that keeps its first error: what parquet's writer holds back, it writes when it is dropped, where no one
@@ -122,6 +139,9 @@ impl<'a> Appender<'a> {
         let start = self.sink.bytes_written();
         let (mut columns, mut column_indexes, mut offset_indexes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut rows, mut bytes) = (0, 0);
+        if self.groups.len() == MOST_GROUPS {
+            return Err(ParquetError::General(format!("more than {MOST_GROUPS} row groups")));
+        }
         for mut chunk in chunks {
             let at = self.sink.bytes_written() as u64;
             self.sink.write_all(chunk.bytes()?)?;
@@ -159,47 +179,22 @@ impl<'a> Appender<'a> {
     }
 }
 
-/// The row groups: so many cells each, fewer where names are very long.
-fn groups(table: &Table) -> Vec<Range<usize>> {
-    let sketches = table.view.metrics().contains(&Metric::Subjects);
-    let most = if sketches { GROUP_SKETCHES } else { GROUP_CELLS };
-    let most = most.max(table.len().div_ceil(MOST_GROUPS));
-    let mut groups = Vec::new();
-    let (mut start, mut name_bytes) = (0, 0);
-    let ends = table.offsets.iter().skip(1);
-    for ((name, end), entity) in table.entities.iter().zip(ends).zip(&table.offsets) {
-        name_bytes += name.len();
-        if name_bytes > GROUP_NAME_BYTES && *entity > start {
-            groups.push(start..*entity);
-            (start, name_bytes) = (*entity, name.len());
-        }
-        while end - start >= most {
-            groups.push(start..start + most);
-            (start, name_bytes) = (start + most, name.len());
-        }
-    }
-    if start < table.len() {
-        groups.push(start..table.len());
-    }
-    groups
-}
-
-fn key_values(table: &Table) -> Vec<KeyValue> {
+fn key_values(view: &View) -> Vec<KeyValue> {
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     vec![
         pair("slowleak.rollup", FORMAT.to_string()),
-        pair("slowleak.view", table.view.to_string()),
+        pair("slowleak.view", view.to_string()),
         pair("slowleak.subject_hash", slowleak_scan::SUBJECT_HASH_VERSION.to_string()),
     ]
 }
 
 /// From what arrow would say. The file does not repeat that: every reader then sees plain types, not one library's.
-fn schema(table: &Table) -> Result<SchemaDescriptor, ParquetError> {
+fn schema(view: &View) -> Result<SchemaDescriptor, ParquetError> {
     let mut fields = vec![
         Field::new("entity", DataType::Utf8, false),
         Field::new("window", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
     ];
-    for metric in table.view.metrics() {
+    for metric in view.metrics() {
         if *metric == Metric::Subjects {
             fields.push(Field::new("subjects", DataType::Float64, false));
             fields.push(Field::new("subjects_sketch", DataType::Binary, false));
@@ -213,35 +208,23 @@ fn schema(table: &Table) -> Result<SchemaDescriptor, ParquetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::groups::Sliced;
 
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_an_error() {
         // A file of one row fits into the buffer that is written last of all.
         let table = Table {
-            view: "key@1h:events".parse().unwrap(),
             entities: vec!["a".to_owned()],
             offsets: vec![0, 1],
             windows: vec![slowleak_record::Micros(0)],
             counts: std::array::from_fn(|metric| if metric == 0 { vec![1] } else { Vec::new() }),
-            subjects: Vec::new(),
+            ..Table::empty("key@1h:events".parse().unwrap())
         };
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        assert!(write(&table, &full).unwrap_err().to_string().contains("space"));
-    }
-
-    #[test]
-    fn long_names_make_short_row_groups() {
-        let entities: Vec<String> = (0..5).map(|name| format!("{name}{}", "x".repeat(30 << 20))).collect();
-        let table = Table {
-            view: "key@1h:events".parse().unwrap(),
-            offsets: vec![0, 1, 2, 2_000_000, 2_000_001, 2_000_002],
-            windows: vec![slowleak_record::Micros(0); 2_000_002],
-            counts: Default::default(),
-            subjects: Vec::new(),
-            entities,
-        };
-        let cut = 2 + GROUP_CELLS;
-        assert_eq!(groups(&table), [0..2, 2..cut, cut..2_000_001, 2_000_001..2_000_002]);
+        let path = Path::new("/dev/full");
+        let full = File::options().write(true).open(path).unwrap();
+        let mut groups = Sliced::new(&table);
+        let error = write(&table.view, &mut groups, &mut |_| (), path, &full, &mut Profile::default());
+        assert!(error.unwrap_err().to_string().contains("space"));
     }
 }

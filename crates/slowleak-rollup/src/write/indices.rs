@@ -2,7 +2,7 @@
 //! bytes of a page, which begin with the bits an index takes.
 
 use super::pack::{BATCH, pack, width};
-use super::varint;
+use crate::varint;
 
 /// Indices a packed group, by the format.
 const GROUP: usize = 8;

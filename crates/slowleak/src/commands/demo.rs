@@ -55,9 +55,9 @@ pub(crate) fn run(settings: &Demo, terminal: &Terminal) -> Result<Completion, Fa
         io: *io,
         decoder: Decoder::default(),
     };
-    let (rollup, coverage, profile) = pipeline::count(&files, &input, counting, terminal)?;
+    let (counts, coverage) = pipeline::count(&files, &input, counting, &staging, terminal)?;
     watch.lap("count");
-    pipeline::write_rollup(&staging, &rollup, &coverage, profile, counting)?;
+    let (_, rollup) = pipeline::write_rollup(&staging, counts, &coverage, counting)?;
     watch.lap("write rollup");
     let (detection, matched) = pipeline::judge(&rollup, &registry, judging);
     watch.lap("detect");

@@ -1,6 +1,7 @@
 //! `slowleak rollup`: stage 1 alone.
 
 use slowleak_record::discover;
+use slowleak_rollup::Written;
 
 use crate::answer::RunAnswer;
 use crate::cli::Format;
@@ -19,9 +20,9 @@ pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, 
     refuse_foreign_results(out, &RESULTS)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let (rollup, coverage, profile) = pipeline::count(&files, input, counting, terminal)?;
+    let (counts, coverage) = pipeline::count(&files, input, counting, &staging, terminal)?;
     watch.lap("count");
-    pipeline::write_rollup(&staging, &rollup, &coverage, profile, counting)?;
+    let (written, _) = pipeline::write_rollup(&staging, counts, &coverage, counting)?;
     let coverage_json = pipeline::staged_coverage(&staging);
     // Findings of an earlier run are not of this rollup.
     staging.commit(&RESULTS)?;
@@ -34,13 +35,11 @@ pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, 
                 count(coverage.files.read, "file", "files"),
                 out.join(ROLLUP).display()
             );
-            for table in &rollup.tables {
-                let (entities, cells) = (table.entities.len() as u64, table.len() as u64);
+            for Written { view, entities, cells } in &written {
                 text.push_str(&format!(
-                    "  {}: {} of {}\n",
-                    table.view,
-                    count(cells, "cell", "cells"),
-                    count(entities, "entity", "entities"),
+                    "  {view}: {} of {}\n",
+                    count(*cells, "cell", "cells"),
+                    count(*entities, "entity", "entities"),
                 ));
             }
             terminal.summary(&text)?;

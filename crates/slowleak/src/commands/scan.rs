@@ -23,9 +23,9 @@ pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Fa
     let registry = pipeline::registry(judging)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let (rollup, coverage, profile) = pipeline::count(&files, input, counting, terminal)?;
+    let (counts, coverage) = pipeline::count(&files, input, counting, &staging, terminal)?;
     watch.lap("count");
-    pipeline::write_rollup(&staging, &rollup, &coverage, profile, counting)?;
+    let (_, rollup) = pipeline::write_rollup(&staging, counts, &coverage, counting)?;
     watch.lap("write rollup");
     let (detection, matched) = pipeline::judge(&rollup, &registry, judging);
     watch.lap("detect");
