@@ -78,19 +78,21 @@ impl Narrow {
 
     /// Appends the values of `cells` of a column that is no wider than this one.
     pub(crate) fn append(&mut self, from: &Self, cells: &[u32]) {
-        fn append<T>(out: &mut Vec<T>, from: &Narrow, cells: &[u32], narrow: impl Fn(i64) -> T + Copy) {
+        fn pick<T, F: Copy + Into<i64>>(
+            out: &mut Vec<T>,
+            from: &[F],
+            cells: &[u32],
+            narrow: impl Fn(i64) -> T,
+        ) {
+            out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())));
+        }
+        fn append<T>(out: &mut Vec<T>, from: &Narrow, cells: &[u32], narrow: impl Fn(i64) -> T) {
             match from {
                 Narrow::Zeros => out.extend(cells.iter().map(|_| narrow(0))),
-                Narrow::Bytes(from) => {
-                    out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())))
-                }
-                Narrow::Halves(from) => {
-                    out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())))
-                }
-                Narrow::Words(from) => {
-                    out.extend(cells.iter().map(|cell| narrow(from[*cell as usize].into())))
-                }
-                Narrow::Wide(from) => out.extend(cells.iter().map(|cell| narrow(from[*cell as usize]))),
+                Narrow::Bytes(from) => pick(out, from, cells, narrow),
+                Narrow::Halves(from) => pick(out, from, cells, narrow),
+                Narrow::Words(from) => pick(out, from, cells, narrow),
+                Narrow::Wide(from) => pick(out, from, cells, narrow),
             }
         }
         match self {

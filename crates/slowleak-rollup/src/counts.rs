@@ -98,10 +98,7 @@ impl Counts {
     }
 
     /// Calls `each` with every view, in order, its row groups, and when these began to be prepared.
-    fn each_view(
-        self,
-        each: &mut dyn FnMut(&View, &mut (dyn Rounds + Send), Instant) -> Result<(), RollupError>,
-    ) -> Result<(), RollupError> {
+    fn each_view(self, each: &mut EachRounds<'_>) -> Result<(), RollupError> {
         let Self { views, held, .. } = self;
         match held {
             Held::Memory(parts) => {
@@ -163,6 +160,9 @@ fn spill_group(
     }
     Ok(())
 }
+
+/// What is called with each view: its row groups, and when these began to be prepared.
+type EachRounds<'e> = dyn FnMut(&View, &mut (dyn Rounds + Send), Instant) -> Result<(), RollupError> + 'e;
 
 /// What is called with each view: its row groups, the names of sources where it counts them, and when it began.
 type EachView<'e> =

@@ -4,11 +4,12 @@
 
 use crate::{Metric, RollupError, Table, View};
 
-/// Cells after which a row group ends.
-pub(crate) const GROUP_CELLS: usize = if cfg!(test) { 64 } else { 1 << 20 };
+/// Cells after which a row group ends: few enough that the columns of one, while they are filled by window and not in
+/// order, lie within reach of the second-level cache and its address translation.
+pub(crate) const GROUP_CELLS: usize = if cfg!(test) { 64 } else { 1 << 18 };
 
 /// The same with sketches, each of up to a kilobyte.
-const GROUP_SKETCHES: usize = if cfg!(test) { 16 } else { 1 << 16 };
+const GROUP_SKETCHES: usize = if cfg!(test) { 16 } else { 1 << 15 };
 
 /// Bytes of names after which a row group ends: its dictionary is one page.
 const GROUP_NAME_BYTES: usize = 64 << 20;

@@ -93,7 +93,7 @@ mod write;
 pub use build::{build, count, fields};
 pub use counts::Counts;
 pub use error::RollupError;
-pub use gather::Gather;
+pub use gather::{Gather, Named, Shortlist};
 pub use profile::{Profile, Step};
 pub use sketch::{Sketch, SketchError};
 pub use spill::Memory;

@@ -145,7 +145,7 @@ fn a_large_table_is_cut_into_row_groups_and_pages_and_told_by_its_extremes() {
             // Whole entities, and no more of them than it takes to fill it.
             let last = table.offsets.partition_point(|offset| *offset < cells.end);
             assert!(table.offsets.contains(&cells.start) && table.offsets[last] == cells.end);
-            assert!(table.offsets[last - 1] - cells.start < 1 << 20);
+            assert!(table.offsets[last - 1] - cells.start < 1 << 18);
             let Some(Statistics::ByteArray(entities)) = group.column(0).statistics() else { panic!() };
             let entity = |cell: usize| {
                 let entity = table.offsets.partition_point(|offset| *offset <= cell) - 1;

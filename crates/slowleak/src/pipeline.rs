@@ -10,7 +10,7 @@ use serde_json::Value;
 use slowleak_detect::{Detection, Finding, METRICS, detect};
 use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
 use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
-use slowleak_rollup::{Counts, Gather, Memory, Rollup, Written};
+use slowleak_rollup::{Counts, Dimension, Gather, Memory, Rollup, Shortlist, Table, View, Written};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
@@ -74,8 +74,8 @@ pub(crate) fn count(
     Ok((counts, coverage))
 }
 
-/// Stages the rollup and `coverage.json`, and tells where the time of counting and writing went if it was asked. Out:
-/// what was written, and what detection needs of it.
+/// Stages the rollup and `coverage.json`, and tells where the time of counting and writing went if it was asked. `each`
+/// takes the cells as they are written.
 ///
 /// # Errors
 /// The rollup can not be written.
@@ -84,16 +84,36 @@ pub(crate) fn write_rollup(
     counts: Counts,
     coverage: &Coverage,
     counting: &Counting,
-) -> Result<(Vec<Written>, Rollup), Failure> {
-    let mut gather = Gather::new(&METRICS);
-    let written = counts.write(staging.path().join(ROLLUP), |cells| gather.add(cells));
+    each: impl FnMut(Table) + Send,
+) -> Result<Vec<Written>, Failure> {
+    let written = counts.write(staging.path().join(ROLLUP), each);
     let (written, profile) = written.map_err(|error| Failure::Failed(error.to_string()))?;
     if counting.profile {
         eprintln!("{profile}");
     }
     write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))?;
-    let rollup = gather.into_rollup(&written);
-    Ok((written, rollup))
+    Ok(written)
+}
+
+/// Entities of a view above which those that did too little to be judged are not kept for detection: it holds what it
+/// judges in memory.
+const MANY_ENTITIES: usize = 1 << 20;
+
+/// What detection needs of a rollup. Whatever a registry names is kept.
+pub(crate) fn gather<'a>(registry: &'a Registry, judging: &Judging) -> Gather<'a> {
+    let always = |dimension: &Dimension, name: &str| match dimension.parts() {
+        [Field::Key] => registry.keys.contains_key(name),
+        [Field::User] => {
+            registry.people.contains_key(name)
+                || registry.keys.values().any(|key| key.owner.as_deref() == Some(name))
+        }
+        _ => false,
+    };
+    Gather::new(&METRICS).shortlisting(Shortlist {
+        above: MANY_ENTITIES,
+        least_events: judging.config.min_events as i64,
+        always: Box::new(always),
+    })
 }
 
 /// The failure of a run in which every file was rejected.
@@ -184,13 +204,19 @@ pub(crate) fn registry(judging: &Judging) -> Result<Registry, Failure> {
     Ok(registry)
 }
 
-/// Stage 2: a rollup to findings, and how much of the registry the log knows (`None` where it is empty).
+/// Stage 2: a rollup, of which some entities were left out, to findings, and how much of the registry the log knows (`None` where it is empty).
 pub(crate) fn judge(
     rollup: &Rollup,
+    left_out: &[(View, u64)],
     registry: &Registry,
     judging: &Judging,
 ) -> (Detection, Option<RegistryMatch>) {
-    let detection = detect(rollup, registry, &judging.config);
+    let mut detection = detect(rollup, registry, &judging.config);
+    // Those that were not kept have been looked at, too: they did too little.
+    for family in &mut detection.scope.families {
+        let of_family = left_out.iter().filter(|(view, _)| view.dimension == family.dimension);
+        family.entities += of_family.map(|(_, entities)| *entities).max().unwrap_or(0);
+    }
     if *registry == Registry::default() {
         return (detection, None);
     }

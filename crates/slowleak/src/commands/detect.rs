@@ -23,12 +23,15 @@ pub(crate) fn run(settings: &Detect, terminal: &Terminal) -> Result<Completion, 
     let registry = pipeline::registry(judging)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let rollup = Rollup::read(&folder).map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut gather = pipeline::gather(&registry, judging);
+    gather.add_rollup(Rollup::read(&folder).map_err(|error| Failure::Failed(error.to_string()))?);
+    let left_out = gather.left_out();
+    let rollup = gather.into_rollup(&[]);
     // What the run that made the rollup said of its input; a rollup made by hand has no such account.
     let account = folder.parent().map(|parent| read_coverage(&parent.join("coverage.json")));
     let coverage = account.transpose()?.flatten();
     watch.lap("read rollup");
-    let (detection, matched) = pipeline::judge(&rollup, &registry, judging);
+    let (detection, matched) = pipeline::judge(&rollup, &left_out, &registry, judging);
     watch.lap("detect");
     let run = Run { out: Some(out), registry: matched.as_ref(), ..Run::new(&detection, coverage.as_ref()) };
     pipeline::stage_report(&staging, &run)?;

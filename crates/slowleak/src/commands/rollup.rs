@@ -22,7 +22,7 @@ pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, 
     let mut watch = Stopwatch::start();
     let (counts, coverage) = pipeline::count(&files, input, counting, &staging, terminal)?;
     watch.lap("count");
-    let (written, _) = pipeline::write_rollup(&staging, counts, &coverage, counting)?;
+    let written = pipeline::write_rollup(&staging, counts, &coverage, counting, drop)?;
     let coverage_json = pipeline::staged_coverage(&staging);
     // Findings of an earlier run are not of this rollup.
     staging.commit(&RESULTS)?;

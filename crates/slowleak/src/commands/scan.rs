@@ -25,9 +25,12 @@ pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Fa
     let mut watch = Stopwatch::start();
     let (counts, coverage) = pipeline::count(&files, input, counting, &staging, terminal)?;
     watch.lap("count");
-    let (_, rollup) = pipeline::write_rollup(&staging, counts, &coverage, counting)?;
+    let mut gather = pipeline::gather(&registry, judging);
+    let written = pipeline::write_rollup(&staging, counts, &coverage, counting, |cells| gather.add(cells))?;
+    let left_out = gather.left_out();
+    let rollup = gather.into_rollup(&written);
     watch.lap("write rollup");
-    let (detection, matched) = pipeline::judge(&rollup, &registry, judging);
+    let (detection, matched) = pipeline::judge(&rollup, &left_out, &registry, judging);
     watch.lap("detect");
     let inputs = names(&input.paths);
     let run = Run {
