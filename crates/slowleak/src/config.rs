@@ -115,13 +115,15 @@ mod tests {
     #[test]
     fn reads_flags_views_and_paths_beside_the_file() {
         let config = read(
-            "window = \"2h\"\nviews = [\"key@1h:rows\"]\nfail_on = \"High\"\nio = \"read\"\nkeys = \"k.csv\"\n",
+            "window = \"2h\"\nviews = [\"key@1h:rows\"]\nfail_on = \"High\"\nio = \"read\"\nkeys = \"k.csv\"\n\
+             memory = \"512MiB\"\n",
         )
         .unwrap();
         assert_eq!(config.window.unwrap().to_string(), "2h");
         assert_eq!(config.views[0].to_string(), "key@1h:events,rows");
         assert_eq!((config.fail_on, config.io), (Some(Severity::High), Some(Io::Read)));
         assert!(config.keys.unwrap().is_absolute());
+        assert_eq!(config.memory, Some(ByteSize::mib(512)));
         assert_eq!(config.people, None);
     }
 
@@ -133,6 +135,7 @@ mod tests {
             ("views = [\n \"key@1h:rows\",\n \"kid@1h:rows\"]\n", "line 1"),
             ("[detect]\nno_such_setting = 1\n", "line 2"),
             ("threads = 0\n", "line 1"),
+            ("memory = \"1KiB\"\n", "line 1"),
             ("window 1h\n", "line 1"),
         ] {
             let error = read(text).unwrap_err();

@@ -34,6 +34,8 @@ fn usage_errors_are_2_and_make_nothing() {
         ("--threads 0", &["0"]),
         ("--io carrier-pigeon", &["carrier-pigeon"]),
         ("--format xml", &["xml"]),
+        ("--memory lots", &["lots", "512MiB"]),
+        ("--memory 1MiB", &["too little"]),
         ("--no-such-flag", &["--no-such-flag"]),
     ] {
         slowleak(dir.path(), &format!("scan {{}}/logs --out {{}}/out {flags}")).exits(2).says(words);

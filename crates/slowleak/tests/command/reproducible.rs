@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{START, logs, part, plain, same, slowleak};
+use crate::support::{START, integers, logs, part, plain, same, slowleak, texts, times, write};
 
 #[test]
 fn threads_argument_order_and_io_leave_no_trace() {
@@ -94,4 +94,27 @@ fn the_records_before_and_after_an_instant_are_all() {
     let (before, after) = (rows(&format!("--until {cut}")), rows(&format!("--since {cut}")));
     assert_eq!(before + after, 6000);
     assert_eq!(before, 1440);
+}
+
+/// Every record by another user: 300,000 names are more than 64 MiB hold.
+#[test]
+fn cells_that_exceed_the_memory_are_set_aside_without_a_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let numbers = 0..300_000_i64;
+    let users: Vec<String> = numbers.clone().map(|n| format!("user-{:06}", n * 7919 % 300_000)).collect();
+    write(
+        &dir.path().join("logs/many-users.parquet"),
+        vec![
+            ("time", times(numbers.clone().map(|n| Some(START + n * 1_000_000)))),
+            ("user", texts(users.iter().map(|user| Some(user.as_str())))),
+            ("object", texts(numbers.clone().map(|n| Some(["orders", "accounts"][(n % 2) as usize])))),
+            ("subject", integers(numbers.map(|n| Some(n % 1009)))),
+        ],
+    );
+    let whole = slowleak(dir.path(), "scan {}/logs --out {}/whole --profile").exits(0);
+    assert!(!whole.stderr.contains("set cells aside"), "{}", whole.stderr);
+    slowleak(dir.path(), "scan {}/logs --out {}/cut --memory 64MiB --threads 2 --profile")
+        .exits(0)
+        .says(&["set cells aside"]);
+    same(&dir.path().join("whole"), &dir.path().join("cut"));
 }
