@@ -74,6 +74,7 @@ mod counter;
 mod entities;
 mod entity;
 mod error;
+pub mod kernels;
 mod likelihood;
 mod merge;
 mod profile;
