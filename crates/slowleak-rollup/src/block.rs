@@ -3,6 +3,7 @@
 
 use ahash::AHashSet;
 
+use crate::closed::SOURCE_BYTES;
 use crate::{Metric, Sketch, View};
 
 /// "No slot", "no entity".
@@ -61,6 +62,22 @@ impl Block {
 
     pub(crate) fn len(&self) -> usize {
         self.entities.len()
+    }
+
+    /// Makes empty cells of entities that have none yet.
+    pub(crate) fn grow(&mut self, shape: &Shape) {
+        self.sums.resize(self.entities.len() * shape.width(), 0);
+        if shape.subjects {
+            self.sketches.resize_with(self.entities.len(), Sketch::default);
+        }
+    }
+
+    /// Bytes on the heap, about, without what its sketches hold there.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entities.capacity() * size_of::<u32>()
+            + self.sums.capacity() * size_of::<i64>()
+            + self.sketches.capacity() * size_of::<Sketch>()
+            + self.sources.capacity() * SOURCE_BYTES
     }
 
     /// Adds an empty cell.

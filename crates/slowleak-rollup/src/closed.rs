@@ -6,6 +6,9 @@ use ahash::AHashSet;
 use crate::Sketch;
 use crate::block::{Block, Shape};
 
+/// Bytes of a place in a set of (cell, source), its share of those that stay empty included.
+pub(crate) const SOURCE_BYTES: usize = 10;
+
 /// See the module. An entity occurs once.
 #[derive(Debug)]
 pub(crate) struct Closed {
@@ -16,6 +19,8 @@ pub(crate) struct Closed {
     pub(crate) columns: Vec<Narrow>,
     pub(crate) sketches: Vec<Sketch>,
     pub(crate) sources: AHashSet<(u32, u32)>,
+    /// What the sketches hold on the heap.
+    sketch_bytes: usize,
 }
 
 /// Numbers that are never negative, none larger than its width holds.
@@ -29,17 +34,27 @@ pub(crate) enum Narrow {
 }
 
 impl Narrow {
-    fn new(values: impl Iterator<Item = i64> + Clone) -> Self {
-        // Saturated counts need all bits; negative ones do not occur, but would too.
-        let (least, most) =
-            values.clone().fold((0, 0), |(least, most), value| (value.min(least), value.max(most)));
-        match most {
-            _ if least < 0 => Self::Wide(values.collect()),
+    /// The numbers at `at` of each row, given all their bits together: the largest has the highest of these.
+    fn of_rows<const WIDTH: usize>(rows: &[[i64; WIDTH]], at: usize, bits: i64) -> Self {
+        let values = || rows.iter().map(|row| row[at]);
+        match bits {
             0 => Self::Zeros,
-            1..=0xff => Self::Bytes(values.map(|value| value as u8).collect()),
-            0x100..=0xffff => Self::Halves(values.map(|value| value as u16).collect()),
-            0x1_0000..=0xffff_ffff => Self::Words(values.map(|value| value as u32).collect()),
-            _ => Self::Wide(values.collect()),
+            0x1..=0xff => Self::Bytes(values().map(|value| value as u8).collect()),
+            0x100..=0xffff => Self::Halves(values().map(|value| value as u16).collect()),
+            0x1_0000..=0xffff_ffff => Self::Words(values().map(|value| value as u32).collect()),
+            // Saturated counts need all bits; negative ones do not occur, but would too.
+            _ => Self::Wide(values().collect()),
+        }
+    }
+
+    /// Bytes on the heap.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Zeros => 0,
+            Self::Bytes(values) => values.len(),
+            Self::Halves(values) => size_of_val(values.as_slice()),
+            Self::Words(values) => size_of_val(values.as_slice()),
+            Self::Wide(values) => size_of_val(values.as_slice()),
         }
     }
 
@@ -122,14 +137,13 @@ impl Narrow {
 impl Closed {
     /// Closes a block and leaves its room to be used again: it is empty afterwards.
     pub(crate) fn of(block: &mut Block, shape: &Shape) -> Self {
-        let width = shape.width();
-        let column = |at: usize| Narrow::new(block.sums.iter().skip(at).step_by(width).copied());
-        let columns = (0..width).map(column).collect();
+        let sketches: Vec<Sketch> = block.sketches.drain(..).collect();
         let closed = Self {
             window: block.window,
             entities: block.entities.clone(),
-            columns,
-            sketches: block.sketches.drain(..).collect(),
+            columns: columns(&block.sums, shape.width()),
+            sketch_bytes: sketches.iter().map(Sketch::heap_bytes).sum(),
+            sketches,
             sources: std::mem::take(&mut block.sources),
         };
         block.entities.clear();
@@ -141,10 +155,13 @@ impl Closed {
         self.entities.len()
     }
 
-    /// Bytes of memory, about.
+    /// Bytes on the heap, about.
     pub(crate) fn bytes(&self) -> usize {
-        let cell = size_of::<u32>() + self.columns.iter().map(Narrow::width).sum::<usize>();
-        self.len() * cell + self.sketches.len() * 64
+        size_of_val(self.entities.as_slice())
+            + self.columns.iter().map(Narrow::bytes).sum::<usize>()
+            + size_of_val(self.sketches.as_slice())
+            + self.sketch_bytes
+            + self.sources.capacity() * SOURCE_BYTES
     }
 
     /// The block that was closed.
@@ -164,6 +181,27 @@ impl Closed {
     pub(crate) fn rename_sources(&mut self, rename: impl Fn(u32) -> u32) {
         self.sources = self.sources.drain().map(|(cell, source)| (cell, rename(source))).collect();
     }
+}
+
+/// Rows of sums, `width` numbers each, as columns.
+fn columns(sums: &[i64], width: usize) -> Vec<Narrow> {
+    // Rows of a known width are read several times as fast.
+    match width {
+        1 => columns_of(sums.as_chunks::<1>().0),
+        2 => columns_of(sums.as_chunks::<2>().0),
+        3 => columns_of(sums.as_chunks::<3>().0),
+        4 => columns_of(sums.as_chunks::<4>().0),
+        5 => columns_of(sums.as_chunks::<5>().0),
+        _ => columns_of(sums.as_chunks::<6>().0),
+    }
+}
+
+fn columns_of<const WIDTH: usize>(rows: &[[i64; WIDTH]]) -> Vec<Narrow> {
+    let mut bits = [0; WIDTH];
+    for row in rows {
+        bits.iter_mut().zip(row).for_each(|(bits, value)| *bits |= value);
+    }
+    (0..WIDTH).map(|at| Narrow::of_rows(rows, at, bits[at])).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use slowleak_scan::Subjects;
 
 use crate::block::{Block, NONE, Shape};
 use crate::closed::Closed;
+use crate::kernels::{Slots, add_rows};
 use crate::subject_log::SubjectLog;
 use crate::{Metric, View};
 
@@ -36,14 +37,15 @@ pub(crate) struct Counter {
     shape: Shape,
     /// Open windows, ascending.
     open: Vec<OpenWindow>,
-    /// Empty blocks of closed windows, their slot tables, all [`NONE`], and their empty logs, for reuse.
+    /// Empty blocks of closed windows, their empty slots and logs, for reuse.
     spare: Vec<OpenWindow>,
     /// Scratch: the cell of each record of a run.
     cells: Vec<u32>,
     /// A window may have several.
     closed: Vec<Closed>,
-    /// Cells in closed blocks.
+    /// Cells in closed blocks, and their bytes.
     closed_cells: usize,
+    closed_bytes: usize,
     compact_at: usize,
     late: Late,
     /// Whether the unit may still move the open windows back in time.
@@ -55,7 +57,7 @@ pub(crate) struct Counter {
 #[derive(Debug, Default)]
 struct OpenWindow {
     block: Block,
-    slots: Vec<u32>,
+    slots: Slots,
     log: SubjectLog,
 }
 
@@ -65,6 +67,8 @@ struct Late {
     cells: AHashMap<(u32, i64), u32>,
     windows: Vec<i64>,
     block: Block,
+    /// What the sketches hold on the heap.
+    sketch_bytes: usize,
 }
 
 impl Counter {
@@ -76,6 +80,7 @@ impl Counter {
             cells: Vec::new(),
             closed: Vec::new(),
             closed_cells: 0,
+            closed_bytes: 0,
             compact_at: COMPACT_FLOOR,
             late: Late::default(),
             may_rewind: true,
@@ -106,22 +111,11 @@ impl Counter {
         let shape = &self.shape;
         let columns = columns.rows_of(range.clone());
         let entities = &entities[range];
-        self.cells.clear();
         match open {
             Some(at) => {
                 let OpenWindow { block, slots, log } = &mut self.open[at];
-                if slots.len() < known {
-                    slots.resize(known, NONE);
-                }
-                self.cells.extend(entities.iter().map(|entity| match slots.get_mut(*entity as usize) {
-                    Some(slot) => {
-                        if *slot == NONE {
-                            *slot = block.push(*entity, shape);
-                        }
-                        *slot
-                    }
-                    None => NONE,
-                }));
+                slots.find(known, entities, &mut block.entities, &mut self.cells);
+                block.grow(shape);
                 add(block, shape, &self.cells, &columns);
                 if shape.subjects {
                     let Subjects { hashes, valid } = columns.subjects;
@@ -129,7 +123,8 @@ impl Counter {
                 }
             }
             None => {
-                let Late { cells, windows, block } = &mut self.late;
+                let Late { cells, windows, block, sketch_bytes } = &mut self.late;
+                self.cells.clear();
                 self.cells.extend(entities.iter().map(|entity| match *entity {
                     NONE => NONE,
                     entity => *cells.entry((entity, window)).or_insert_with(|| {
@@ -145,7 +140,9 @@ impl Counter {
                         if let Some(sketch) = block.sketches.get_mut(*cell as usize)
                             && valid.get(row).is_none_or(|valid| *valid)
                         {
+                            let before = sketch.heap_bytes();
                             sketch.insert_hash(*hash);
+                            *sketch_bytes = (*sketch_bytes + sketch.heap_bytes()).saturating_sub(before);
                         }
                     }
                 }
@@ -181,12 +178,11 @@ impl Counter {
     fn close(&mut self, at: usize) {
         let mut window = self.open.remove(at);
         window.log.deal(&mut window.block.sketches);
-        for entity in &window.block.entities {
-            window.slots[*entity as usize] = NONE;
-        }
+        window.slots.forget(&window.block.entities);
         let closed = Closed::of(&mut window.block, &self.shape);
         self.spare.push(window);
         self.closed_cells += closed.len();
+        self.closed_bytes += closed.bytes();
         self.closed.push(closed);
     }
 
@@ -198,16 +194,16 @@ impl Counter {
 
     /// Adds up closed blocks of the same window, so that memory stays in proportion to distinct cells.
     fn compact(&mut self) {
-        let mut slots = self.spare.pop().unwrap_or_default();
-        self.closed = unite(std::mem::take(&mut self.closed), &self.shape, &mut slots.slots);
-        self.spare.push(slots);
+        self.closed = unite(std::mem::take(&mut self.closed), &self.shape, &mut Vec::new());
         self.closed_cells = self.closed.iter().map(Closed::len).sum();
+        self.closed_bytes = self.closed.iter().map(Closed::bytes).sum();
         self.compact_at = (self.closed_cells * 2).max(COMPACT_FLOOR);
     }
 
-    /// Bytes of memory, about.
+    /// Bytes on the heap, about: closed, open and late cells.
     pub(crate) fn bytes(&self) -> usize {
-        self.closed.iter().map(Closed::bytes).sum()
+        let open: usize = self.open.iter().chain(&self.spare).map(OpenWindow::bytes).sum();
+        open + self.late.bytes() + self.closed_bytes + self.closed.capacity() * size_of::<Closed>()
     }
 
     /// All blocks, in no particular order; `None` where there were too many cells.
@@ -239,6 +235,23 @@ impl Counter {
         }
         self.closed.extend(late.iter_mut().map(|block| Closed::of(block, &self.shape)));
         (!self.overflowed).then_some(self.closed)
+    }
+}
+
+impl OpenWindow {
+    fn bytes(&self) -> usize {
+        self.block.bytes() + self.slots.bytes() + self.log.bytes()
+    }
+}
+
+impl Late {
+    fn bytes(&self) -> usize {
+        // A place in the map has a byte of its own, and its share of those that stay empty.
+        let place = size_of::<((u32, i64), u32)>() + 2;
+        self.cells.capacity() * place
+            + self.windows.capacity() * size_of::<i64>()
+            + self.block.bytes()
+            + self.sketch_bytes
     }
 }
 
@@ -281,39 +294,38 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Adds records to their cells, one metric after the other.
+/// Adds records to their cells.
 fn add(block: &mut Block, shape: &Shape, cells: &[u32], columns: &Columns<'_>) {
+    let values = |metric: &Metric| match metric {
+        Metric::Rows => Some(columns.rows),
+        Metric::Bytes => Some(columns.bytes),
+        _ => None,
+    };
+    // Events come first, then rows and bytes.
+    let mut summed = [&[][..]; 2];
+    let mut count = 0;
+    for (place, values) in summed.iter_mut().zip(shape.sums.iter().filter_map(values)) {
+        *place = values;
+        count += 1;
+    }
     let width = shape.width();
-    for (at, metric) in shape.sums.iter().enumerate() {
-        let sums = &mut block.sums;
-        let mut sum = |cell: u32, more: i64| {
+    add_rows(&mut block.sums, width, cells, &summed[..count]);
+    if width > 1 + count {
+        // Few accesses fail.
+        let place = |metric| shape.sums.iter().position(|other| *other == metric);
+        let places = [
+            (Status::Denied, place(Metric::Denied)),
+            (Status::Missing, place(Metric::Missing)),
+            (Status::Error, place(Metric::Error)),
+        ];
+        let failed = cells.iter().zip(columns.status).filter(|(_, status)| **status != Status::Ok);
+        for (cell, status) in failed {
+            let place = places.iter().find(|(other, _)| other == status).and_then(|(_, place)| *place);
+            let at = place.map(|place| (*cell as usize).wrapping_mul(width).wrapping_add(place));
             // Records without a cell lie beyond the end.
-            if let Some(sum) = sums.get_mut((cell as usize).wrapping_mul(width).wrapping_add(at)) {
-                *sum = sum.saturating_add(more);
+            if let Some(sum) = at.and_then(|at| block.sums.get_mut(at)) {
+                *sum = sum.saturating_add(1);
             }
-        };
-        let mut sum_column =
-            |column: &[i64]| cells.iter().zip(column).for_each(|(cell, more)| sum(*cell, *more));
-        let status = match metric {
-            Metric::Events => {
-                cells.iter().for_each(|cell| sum(*cell, 1));
-                continue;
-            }
-            Metric::Rows => {
-                sum_column(columns.rows);
-                continue;
-            }
-            Metric::Bytes => {
-                sum_column(columns.bytes);
-                continue;
-            }
-            Metric::Denied => Status::Denied,
-            Metric::Missing => Status::Missing,
-            Metric::Error => Status::Error,
-            Metric::Sources | Metric::Subjects => continue,
-        };
-        for (cell, _) in cells.iter().zip(columns.status).filter(|(_, other)| **other == status) {
-            sum(*cell, 1);
         }
     }
     if shape.sources {
@@ -331,61 +343,128 @@ mod tests {
 
     use super::*;
 
-    /// A unit's records: (window, entity, rows, source).
-    type Unit = Vec<(i64, u32, i64, u32)>;
+    use slowleak_scan::subject_hash;
+
+    use crate::Sketch;
+
+    /// Entities of the test; one more stands for none.
+    const ENTITIES: u32 = 6;
+
+    /// (window, entity, (rows, bytes), status, (source, whether its subject is valid)).
+    type Record = (i64, u32, (i64, i64), u8, (u32, bool));
+
+    /// What a cell should hold.
+    #[derive(Debug, Default, PartialEq)]
+    struct Want {
+        sums: [i64; 5],
+        sources: std::collections::BTreeSet<u32>,
+        sketch: Sketch,
+    }
+
+    /// Sums of honest numbers, and of such as saturate.
+    fn number() -> impl Strategy<Value = i64> {
+        prop_oneof![20 => 0..50_i64, 3 => 0..1_i64 << 40, 1 => Just(i64::MAX), 1 => Just(i64::MAX / 2)]
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        (0..9_i64, 0..=ENTITIES, (number(), number()), 0..8_u8, (0..4_u32, any::<bool>()))
+    }
 
     proptest! {
         /// Units in any order of time, disordered within, with blocks united as soon as there are a few cells.
         #[test]
         fn every_record_is_counted_once(
-            units in proptest::collection::vec(
-                proptest::collection::vec((0..9_i64, 0..6_u32, 0..50_i64, 0..4_u32), 0..30),
-                0..12,
-            ),
+            units in proptest::collection::vec(proptest::collection::vec(record(), 0..40), 0..12),
             compact_at in 1_usize..40,
+            sorted: bool,
         ) {
-            let units: Vec<Unit> = units;
-            let view = "key@1h:rows,sources,subjects".parse().unwrap();
+            let view = "key@1h:rows,bytes,denied,error,sources,subjects".parse().unwrap();
             let mut counter = Counter::new(&view);
-            let mut want: BTreeMap<(i64, u32), (i64, i64, Vec<u32>)> = BTreeMap::new();
-            for unit in &units {
+            let mut want: BTreeMap<(i64, u32), Want> = BTreeMap::new();
+            for (number, mut unit) in units.into_iter().enumerate() {
+                if sorted {
+                    unit.sort_by_key(|record| record.0);
+                }
                 counter.start_unit();
                 counter.compact_at = compact_at;
-                let entities: Vec<u32> = unit.iter().map(|record| record.1).collect();
-                let rows: Vec<i64> = unit.iter().map(|record| record.2).collect();
-                let sources: Vec<u32> = unit.iter().map(|record| record.3).collect();
-                let hashes: Vec<u64> =
-                    sources.iter().map(|source| slowleak_scan::subject_hash(&[*source as u8])).collect();
-                let subjects = Subjects { hashes: &hashes, valid: &[] };
-                let columns =
-                    Columns { rows: &rows, bytes: &[], status: &[], subjects, sources: &sources };
-                for (row, (window, entity, more, source)) in unit.iter().enumerate() {
-                    counter.count(*window, row..row + 1, &entities, 6, &columns);
-                    let cell = want.entry((*window, *entity)).or_default();
-                    cell.0 += 1;
-                    cell.1 += more;
-                    cell.2.push(*source);
+                let entity = |record: &Record| if record.1 == ENTITIES { NONE } else { record.1 };
+                let entities: Vec<u32> = unit.iter().map(entity).collect();
+                let rows: Vec<i64> = unit.iter().map(|record| record.2.0).collect();
+                // A file may lack a column.
+                let has_bytes = number % 4 != 3;
+                let bytes: Vec<i64> = unit.iter().filter(|_| has_bytes).map(|record| record.2.1).collect();
+                let statuses = [Status::Denied, Status::Missing, Status::Error];
+                let status = |record: &Record| statuses.get(record.3 as usize).copied().unwrap_or_default();
+                let status: Vec<Status> = unit.iter().map(status).collect();
+                let sources: Vec<u32> = unit.iter().map(|record| record.4.0).collect();
+                let hashes: Vec<u64> = sources.iter().map(|source| subject_hash(&[*source as u8])).collect();
+                let valid: Vec<bool> = unit.iter().map(|record| record.4.1).collect();
+                let columns = Columns {
+                    rows: &rows,
+                    bytes: &bytes,
+                    status: &status,
+                    subjects: Subjects { hashes: &hashes, valid: &valid },
+                    sources: &sources,
+                };
+                let mut start = 0;
+                for run in unit.chunk_by(|a, b| a.0 == b.0) {
+                    let range = start..start + run.len();
+                    start = range.end;
+                    counter.count(run[0].0, range, &entities, ENTITIES as usize, &columns);
+                }
+                for (row, record) in unit.iter().enumerate().filter(|(_, record)| record.1 != ENTITIES) {
+                    let cell = want.entry((record.0, record.1)).or_default();
+                    let more = [
+                        1,
+                        record.2.0,
+                        if has_bytes { record.2.1 } else { 0 },
+                        i64::from(status[row] == Status::Denied),
+                        i64::from(status[row] == Status::Error),
+                    ];
+                    cell.sums.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+                    cell.sources.insert(record.4.0);
+                    if record.4.1 {
+                        cell.sketch.insert_hash(hashes[row]);
+                    }
                 }
             }
+            prop_assert!(want.is_empty() || counter.bytes() > 0);
             let shape = counter.shape.clone();
             let united = unite(counter.finish().unwrap(), &shape, &mut Vec::new());
             let mut got = BTreeMap::new();
             for block in united.into_iter().map(Closed::reopen) {
                 for (cell, entity) in block.entities.iter().enumerate() {
                     let of_cell = block.sources.iter().filter(|(at, _)| *at as usize == cell);
-                    let mut sources: Vec<u32> = of_cell.map(|(_, source)| *source).collect();
-                    sources.sort_unstable();
-                    prop_assert_eq!(block.sketches[cell].estimate(), sources.len() as f64);
-                    let sums = (block.sums[2 * cell], block.sums[2 * cell + 1]);
-                    let before = got.insert((block.window, *entity), (sums.0, sums.1, sources));
-                    prop_assert!(before.is_none());
+                    let is = Want {
+                        sums: block.sums[5 * cell..][..5].try_into().unwrap(),
+                        sources: of_cell.map(|(_, source)| *source).collect(),
+                        sketch: block.sketches[cell].clone(),
+                    };
+                    prop_assert!(got.insert((block.window, *entity), is).is_none());
                 }
-            }
-            for cell in want.values_mut() {
-                cell.2.sort_unstable();
-                cell.2.dedup();
             }
             prop_assert_eq!(got, want);
         }
+    }
+
+    /// What a counter says it holds grows with what it counts, and is near what closed cells take.
+    #[test]
+    fn bytes_follow_the_cells() {
+        let mut counter = Counter::new(&"key@1h:rows,subjects".parse().unwrap());
+        let entities: Vec<u32> = (0..1000).collect();
+        let rows: Vec<i64> = (0..1000).collect();
+        let hashes: Vec<u64> = (0..1000_u32).map(|n| subject_hash(&n.to_le_bytes())).collect();
+        let subjects = Subjects { hashes: &hashes, valid: &[] };
+        let columns = Columns { rows: &rows, bytes: &[], status: &[], subjects, sources: &[] };
+        let mut count = |windows: std::ops::Range<i64>| {
+            windows.for_each(|window| counter.count(window, 0..1000, &entities, 1000, &columns));
+            counter.bytes()
+        };
+        let (few, many, late) = (count(0..10), count(10..110), count(0..100));
+        // An entity, events in a byte, rows in two, a sketch.
+        let cell = 4 + 1 + 2 + size_of::<Sketch>();
+        let grown = (many - few) / (100 * 1000);
+        assert!((cell..cell + 2).contains(&grown), "{grown}");
+        assert!(late - many > 100 * 1000 * cell, "{late} after {many}");
     }
 }

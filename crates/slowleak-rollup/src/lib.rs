@@ -77,6 +77,7 @@ mod entity;
 mod error;
 mod gather;
 mod groups;
+pub mod kernels;
 mod likelihood;
 mod merge;
 mod profile;

@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use crate::kernels::distinct_tokens;
 use crate::likelihood;
 
 /// log2 of the number of registers.
@@ -25,6 +26,9 @@ const FEW: usize = 5;
 /// different hashes share a token with probability 2^-26/3, so that a full set of 256 has lost one subject
 /// with probability 0.00016.
 const TOKEN_BITS: u32 = 26;
+
+/// Bytes that an allocation takes beside its own, about.
+const ALLOCATION: usize = 16;
 
 /// Version of the bytes, changed with the token, the registers or the subject hash.
 const VERSION: u8 = 1;
@@ -109,41 +113,46 @@ impl Sketch {
                 if let Err(at) = tokens.binary_search(&token) {
                     tokens.insert(at, token);
                     if tokens.len() > MAX_TOKENS {
-                        self.0 = Form::of(std::mem::take(tokens));
+                        self.0 = Form::of(&std::mem::take(tokens));
                     }
                 }
             }
-            Form::Registers(registers) => insert(registers, hash),
+            Form::Registers(registers) => insert_token(registers, token(hash)),
         }
     }
 
     /// Adds many subjects by their hashes: much faster than one by one.
     pub fn insert_hashes(&mut self, hashes: &[u64]) {
-        let mut rest = hashes;
-        while !rest.is_empty() {
-            if let Form::Registers(registers) = &mut self.0 {
-                rest.iter().for_each(|hash| insert(registers, *hash));
+        let (mut tokens, mut scratch) = (Vec::new(), Vec::new());
+        // As many at a time as keep the scratch small, whatever repeats there are.
+        for hashes in hashes.chunks(2 * MAX_TOKENS) {
+            tokens.clear();
+            tokens.extend(hashes.iter().map(|hash| token(*hash)));
+            self.insert_tokens(&mut tokens, &mut scratch);
+        }
+    }
+
+    /// Adds subjects by their [tokens](token), in any order; both vectors are overwritten.
+    pub(crate) fn insert_tokens(&mut self, tokens: &mut Vec<u32>, scratch: &mut Vec<u32>) {
+        if let Form::Registers(registers) = &mut self.0 {
+            tokens.iter().for_each(|token| insert_token(registers, *token));
+            return;
+        }
+        if tokens.len() > MAX_TOKENS {
+            // Tokens of more registers than a sketch keeps tokens are too many: no need to sort them.
+            let registers = registers_of(self.0.tokens().iter().chain(&*tokens));
+            if registers.iter().filter(|register| **register > 0).count() > MAX_TOKENS {
+                self.0 = Form::Registers(registers);
                 return;
             }
-            // As many at a time as keep the scratch small, whatever repeats there are.
-            let (now, later) = rest.split_at(rest.len().min(4 * MAX_TOKENS));
-            rest = later;
-            let mut tokens = [0; 4 * MAX_TOKENS];
-            let tokens = &mut tokens[..now.len()];
-            for (token, hash) in tokens.iter_mut().zip(now) {
-                *token = self::token(*hash);
+        }
+        distinct_tokens(tokens, scratch);
+        match self.0.tokens() {
+            [] => self.0 = Form::of(tokens),
+            mine => {
+                unite(mine, tokens, scratch);
+                self.0 = Form::of(scratch);
             }
-            tokens.sort_unstable();
-            let mut distinct = 0;
-            for at in 0..tokens.len() {
-                tokens[distinct] = tokens[at];
-                distinct += usize::from(tokens.get(at + 1) != Some(&tokens[at]));
-            }
-            let tokens = &tokens[..distinct];
-            self.0 = match &self.0 {
-                Form::Few { len: 0, .. } => Form::of_slice(tokens),
-                form => Form::of(union(form.tokens(), tokens)),
-            };
         }
     }
 
@@ -156,18 +165,29 @@ impl Sketch {
                 }
             }
             (Form::Registers(registers), theirs) => {
-                theirs.tokens().iter().for_each(|token| insert(registers, representative(*token)));
+                theirs.tokens().iter().for_each(|token| insert_token(registers, *token));
             }
             (mine, Form::Registers(registers)) => {
                 let mut registers = registers.clone();
-                mine.tokens().iter().for_each(|token| insert(&mut registers, representative(*token)));
+                mine.tokens().iter().for_each(|token| insert_token(&mut registers, *token));
                 self.0 = Form::Registers(registers);
             }
             (mine, theirs) => {
                 if !theirs.tokens().is_empty() {
-                    self.0 = Form::of(union(mine.tokens(), theirs.tokens()));
+                    let mut union = Vec::new();
+                    unite(mine.tokens(), theirs.tokens(), &mut union);
+                    self.0 = Form::of(&union);
                 }
             }
+        }
+    }
+
+    /// Bytes on the heap, about.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Form::Few { .. } => 0,
+            Form::Tokens(tokens) => tokens.capacity() * size_of::<u32>() + ALLOCATION,
+            Form::Registers(_) => REGISTERS + ALLOCATION,
         }
     }
 
@@ -227,11 +247,11 @@ impl Sketch {
                 let (chunks, left) = rest.as_chunks::<4>();
                 let tokens: Vec<u32> = chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
                 let ascending = tokens.is_sorted_by(|a, b| a < b);
-                let valid = tokens.iter().all(|t| token(representative(*t)) == *t);
+                let valid = tokens.iter().all(|token| is_token(*token));
                 if !left.is_empty() || !ascending || !valid || tokens.len() > MAX_TOKENS {
                     return Err(damaged());
                 }
-                Ok(Self(Form::of(tokens)))
+                Ok(Self(Form::of(&tokens)))
             }
             [VERSION, KIND_REGISTERS, rest @ ..] => {
                 let registers: [u8; REGISTERS] = rest.try_into().map_err(|_| damaged())?;
@@ -248,19 +268,12 @@ impl Sketch {
 
 impl Form {
     /// The canonical form of ascending tokens.
-    fn of(tokens: Vec<u32>) -> Self {
+    fn of(tokens: &[u32]) -> Self {
         if tokens.len() > MAX_TOKENS {
-            let mut registers = Box::new([0; REGISTERS]);
-            tokens.iter().for_each(|token| insert(&mut registers, representative(*token)));
-            return Self::Registers(registers);
+            return Self::Registers(registers_of(tokens));
         }
-        if tokens.len() > FEW { Self::Tokens(tokens) } else { Self::of_slice(&tokens) }
-    }
-
-    /// The canonical form of ascending tokens.
-    fn of_slice(tokens: &[u32]) -> Self {
         if tokens.len() > FEW {
-            return Self::of(tokens.to_vec());
+            return Self::Tokens(tokens.to_vec());
         }
         let mut few = [0; FEW];
         few[..tokens.len()].copy_from_slice(tokens);
@@ -279,35 +292,43 @@ impl Form {
 
 /// A hash, as far as any register of up to 2^26 of them can tell: its first 26 bits, and the number of
 /// leading zeros of the rest.
-fn token(hash: u64) -> u32 {
+pub(crate) fn token(hash: u64) -> u32 {
     let prefix = (hash >> (64 - TOKEN_BITS)) as u32;
     // The guard bit bounds the count at 38.
     let zeros = ((hash << TOKEN_BITS) | (1 << (TOKEN_BITS - 1))).leading_zeros();
     prefix << 6 | zeros
 }
 
-/// A hash that has the given token.
-fn representative(token: u32) -> u64 {
-    let prefix = u64::from(token >> 6) << (64 - TOKEN_BITS);
-    let zeros = token & 63;
-    prefix | (1_u64 << 63).checked_shr(TOKEN_BITS + zeros).unwrap_or(0)
+/// The registers of a set of subjects.
+fn registers_of<'a>(tokens: impl IntoIterator<Item = &'a u32>) -> Box<[u8; REGISTERS]> {
+    let mut registers = Box::new([0; REGISTERS]);
+    tokens.into_iter().for_each(|token| insert_token(&mut registers, *token));
+    registers
+}
+
+/// Whether some hash has this token.
+fn is_token(token: u32) -> bool {
+    token & 63 <= 64 - TOKEN_BITS
 }
 
 /// A register is 4 * highest + flags: the highest update value seen, and whether the ones 1 and 2 below it
-/// (flags 2 and 1) were seen too.
-fn insert(registers: &mut [u8; REGISTERS], hash: u64) {
-    let index = (hash >> (64 - PRECISION)) as usize;
-    let value = ((hash << PRECISION) | (1 << (PRECISION - 1))).leading_zeros() + 1;
-    registers[index] = merge_registers(registers[index], (value as u8) << 2);
+/// (flags 2 and 1) were seen too. A hash updates the register of its first bits with the number of leading zeros behind
+/// these, plus 1, which its token tells.
+fn insert_token(registers: &mut [u8; REGISTERS], token: u32) {
+    let index = (token >> (32 - PRECISION)) as usize;
+    // The token's own bits of the hash behind the index; where they are all zeros, it counts on.
+    let rest = token >> 6 << (6 + PRECISION);
+    let zeros = if rest == 0 { TOKEN_BITS - PRECISION + (token & 63) } else { rest.leading_zeros() };
+    registers[index] = merge_registers(registers[index], (zeros as u8 + 1) << 2);
 }
 
+/// No branch: in a sketch of a thousand subjects nobody could foresee what becomes of a register.
 fn merge_registers(a: u8, b: u8) -> u8 {
-    let (high, low) = if a >= b { (a, b) } else { (b, a) };
+    let (high, low) = (a.max(b), a.min(b));
     let distance = (high >> 2) - (low >> 2);
-    if low == 0 || distance > 2 {
-        return high;
-    }
-    high | ((4 | low & 3) >> distance) & 3
+    // What the lower one saw: its own value as bit 2, and its flags. An empty register saw nothing.
+    let seen = u64::from(low != 0) << 2 | u64::from(low & 3);
+    high | (seen >> distance & 3) as u8
 }
 
 /// Whether a register can have this value.
@@ -319,17 +340,15 @@ fn is_reachable(register: u8) -> bool {
     }
 }
 
-/// The sorted union of two sorted sets.
-fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut out = Vec::with_capacity(a.len() + b.len());
-    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
-    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
-        let next = *x.min(y);
-        a.next_if_eq(&next);
-        b.next_if_eq(&next);
-        out.push(next);
+/// The sorted union of two sorted sets; `out` is overwritten.
+fn unite(a: &[u32], b: &[u32], out: &mut Vec<u32>) {
+    out.clear();
+    out.reserve(a.len() + b.len());
+    let (mut a, mut b) = (a, b);
+    while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b) {
+        out.push(*x.min(y));
+        (a, b) = (if x <= y { rest_a } else { a }, if y <= x { rest_b } else { b });
     }
-    out.extend(a);
-    out.extend(b);
-    out
+    out.extend_from_slice(a);
+    out.extend_from_slice(b);
 }

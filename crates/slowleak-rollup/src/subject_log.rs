@@ -1,23 +1,51 @@
 //! Subjects of a window before they are sketched. In: cells and hashes, record by record. Out: sketches, filled many
-//! hashes at a time.
+//! tokens at a time.
 //!
-//! A sketch that takes its hashes one by one waits for memory at each, and keeps its few tokens in order at each. The
-//! log is written in sequence, dealt out by cell once it is long, and each sketch takes its share as a whole.
+//! A sketch that takes its hashes one by one waits for memory at each, and keeps its few tokens in order at each. Here
+//! every cell has a log of tokens as they come: one cache line that is written to, and behind it those that are full. A
+//! sketch takes its log as a whole, when that is long or the window closes; most never get a second one.
 
 use crate::Sketch;
 use crate::block::NONE;
+use crate::sketch::token;
 
-/// Hashes after which the log is dealt out: 3 MiB.
-const LONG: usize = 1 << 18;
+/// Tokens of a line.
+const LINE: usize = 16;
+
+/// Lines after which a sketch takes the log: twice what it keeps exactly, so that a sketch with many subjects turns
+/// dense at once, and the sorting of one with few is paid for by as many new tokens.
+const LONG: u32 = 32;
+
+/// Lines after which logs are taken as soon as their last line is full: 16 MiB. (Unit tests shall get there.)
+const MOST_LINES: usize = if cfg!(test) { 40 } else { 1 << 18 };
+
+/// Cells that have a log; subjects of those beyond go to their sketches directly.
+const MOST_CELLS: usize = if cfg!(test) { 3 } else { 1 << 20 };
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct SubjectLog {
-    cells: Vec<u32>,
-    hashes: Vec<u64>,
-    /// Scratch: where each cell's hashes end, and the hashes by cell.
-    ends: Vec<u32>,
-    dealt: Vec<u64>,
+    /// [`LINE`] places a line.
+    tokens: Vec<u32>,
+    lines: Vec<Line>,
+    /// Lines without a log.
+    free: Vec<u32>,
+    /// Where each cell's next token goes: never the end of a line.
+    next: Vec<u32>,
+    /// Scratch: the log that a sketch takes, and its sorting.
+    taken: Vec<u32>,
+    sorting: Vec<u32>,
+    /// Bytes on the heap of the sketches that have taken a log.
+    sketch_bytes: usize,
+}
+
+/// A line's place in its log.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// The line before it, or [`NONE`].
+    before: u32,
+    /// Lines of the log up to this one.
+    length: u32,
 }
 
 impl SubjectLog {
@@ -27,48 +55,105 @@ impl SubjectLog {
         if hashes.is_empty() {
             return;
         }
-        let pairs = cells.iter().zip(hashes);
-        if valid.is_empty() && !cells.contains(&NONE) {
-            self.cells.extend_from_slice(cells);
-            self.hashes.extend_from_slice(hashes);
-        } else {
-            let valid = valid.iter().copied().chain(std::iter::repeat(true));
-            for ((cell, hash), _) in pairs.zip(valid).filter(|((cell, _), valid)| *valid && **cell != NONE) {
-                self.cells.push(*cell);
-                self.hashes.push(*hash);
-            }
+        while self.next.len() < sketches.len().min(MOST_CELLS) {
+            let line = self.line(NONE, 1);
+            self.next.push(line);
         }
-        if self.cells.len() >= LONG.max(sketches.len()) {
-            self.deal(sketches);
+        if valid.is_empty() {
+            cells.iter().zip(hashes).for_each(|(cell, hash)| self.push(*cell, *hash, sketches));
+        } else {
+            for ((cell, hash), _) in cells.iter().zip(hashes).zip(valid).filter(|(_, valid)| **valid) {
+                self.push(*cell, *hash, sketches);
+            }
         }
     }
 
-    /// Hands all hashes to the sketches of their cells and leaves the log empty.
+    fn push(&mut self, cell: u32, hash: u64, sketches: &mut [Sketch]) {
+        let Some(next) = self.next.get_mut(cell as usize) else {
+            self.push_beyond(cell, hash, sketches);
+            return;
+        };
+        let place = *next as usize;
+        if let Some(place) = self.tokens.get_mut(place) {
+            *place = token(hash);
+        }
+        *next += 1;
+        if (place + 1).is_multiple_of(LINE) {
+            self.turn(cell as usize, place / LINE, sketches);
+        }
+    }
+
+    /// A cell without a log, or no cell.
+    #[cold]
+    fn push_beyond(&mut self, cell: u32, hash: u64, sketches: &mut [Sketch]) {
+        if let Some(sketch) = sketches.get_mut(cell as usize) {
+            let before = sketch.heap_bytes();
+            sketch.insert_hash(hash);
+            self.sketch_bytes += sketch.heap_bytes() - before;
+        }
+    }
+
+    /// A cell's line is full: it gets another.
+    #[inline(never)]
+    fn turn(&mut self, cell: usize, line: usize, sketches: &mut [Sketch]) {
+        let length = self.lines[line].length;
+        let full = length >= LONG || self.free.is_empty() && self.lines.len() >= MOST_LINES;
+        self.next[cell] = if full {
+            self.take(line, LINE, &mut sketches[cell]);
+            self.line(NONE, 1)
+        } else {
+            self.line(line as u32, length + 1)
+        };
+    }
+
+    /// A new line; where its first token goes.
+    fn line(&mut self, before: u32, length: u32) -> u32 {
+        let line = self.free.pop().unwrap_or_else(|| {
+            self.tokens.resize(self.tokens.len() + LINE, 0);
+            self.lines.push(Line { before, length });
+            self.lines.len() as u32 - 1
+        });
+        self.lines[line as usize] = Line { before, length };
+        line * LINE as u32
+    }
+
+    /// Hands a log to its sketch, given its last line and the tokens on that. Its lines are free then.
+    fn take(&mut self, mut line: usize, mut tokens: usize, sketch: &mut Sketch) {
+        self.taken.clear();
+        loop {
+            self.taken.extend_from_slice(&self.tokens[line * LINE..][..tokens]);
+            self.free.push(line as u32);
+            match self.lines[line].before {
+                NONE => break,
+                before => (line, tokens) = (before as usize, LINE),
+            }
+        }
+        let before = sketch.heap_bytes();
+        sketch.insert_tokens(&mut self.taken, &mut self.sorting);
+        self.sketch_bytes = (self.sketch_bytes + sketch.heap_bytes()).saturating_sub(before);
+    }
+
+    /// Hands all logs to the sketches of their cells and leaves none.
     pub(crate) fn deal(&mut self, sketches: &mut [Sketch]) {
-        // Counting sort by cell: ends[c] first counts cell c, then is where its hashes begin, then where they end.
-        self.ends.clear();
-        self.ends.resize(sketches.len(), 0);
-        for cell in &self.cells {
-            self.ends[*cell as usize] += 1;
+        for (cell, sketch) in sketches.iter_mut().enumerate().take(self.next.len()) {
+            let next = self.next[cell] as usize;
+            self.take(next / LINE, next % LINE, sketch);
         }
-        let mut start = 0;
-        for end in &mut self.ends {
-            start += std::mem::replace(end, start);
-        }
-        self.dealt.resize(self.hashes.len(), 0);
-        for (cell, hash) in self.cells.iter().zip(&self.hashes) {
-            let end = &mut self.ends[*cell as usize];
-            self.dealt[*end as usize] = *hash;
-            *end += 1;
-        }
-        let mut start = 0;
-        for (sketch, end) in sketches.iter_mut().zip(&self.ends) {
-            let end = *end as usize;
-            sketch.insert_hashes(&self.dealt[start..end]);
-            start = end;
-        }
-        self.cells.clear();
-        self.hashes.clear();
+        self.next.clear();
+        self.lines.clear();
+        self.free.clear();
+        self.tokens.clear();
+        self.sketch_bytes = 0;
+    }
+
+    /// Bytes on the heap, about, with those of the sketches that it has filled.
+    pub(crate) fn bytes(&self) -> usize {
+        let numbers = self.tokens.capacity()
+            + self.free.capacity()
+            + self.next.capacity()
+            + self.taken.capacity()
+            + self.sorting.capacity();
+        numbers * size_of::<u32>() + self.lines.capacity() * size_of::<Line>() + self.sketch_bytes
     }
 }
 
@@ -79,11 +164,12 @@ mod tests {
     use super::*;
 
     proptest! {
+        /// Cells with many subjects and with few; files without, and nulls.
         #[test]
         fn sketches_are_those_of_hashes_one_by_one(
             batches in proptest::collection::vec(
                 (
-                    proptest::collection::vec((0..5_u32, 0..700_u32, any::<bool>()), 0..800),
+                    proptest::collection::vec((0..5_u32, prop_oneof![0..3_u32, 0..2_000_u32], any::<bool>()), 0..800),
                     any::<bool>(),
                     any::<bool>(),
                 ),

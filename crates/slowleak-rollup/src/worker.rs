@@ -204,11 +204,11 @@ impl State {
         counters: &mut [(usize, Counter)],
     ) {
         let time = chunk.time();
-        let (Some(first), Some(last)) = (time.iter().min(), time.iter().max()) else { return };
-        let span = self.span.unwrap_or((*first, *last));
-        self.span = Some((span.0.min(*first), span.1.max(*last)));
+        let Some((first, last)) = span(time) else { return };
+        let of_all = self.span.unwrap_or((first, last));
+        self.span = Some((of_all.0.min(first), of_all.1.max(last)));
         for (window, runs) in &mut self.windows {
-            split_runs(time, *window, runs);
+            split_runs(time, (first, last), *window, runs);
         }
         // Window::HOUR comes first.
         for run in &self.windows[0].1 {
@@ -257,18 +257,40 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Cuts a batch where the window changes.
-fn split_runs(time: &[i64], window: Window, runs: &mut Vec<Stretch>) {
+/// The first and the last of some times. (By value: the minimum of references waits for memory at each step.)
+fn span(time: &[i64]) -> Option<(i64, i64)> {
+    let first = *time.first()?;
+    Some(time.iter().fold((first, first), |(first, last), time| (first.min(*time), last.max(*time))))
+}
+
+/// Cuts a batch where the window changes, given its first and last time. Most batches of a log in order of time lie in
+/// one window or two.
+fn split_runs(time: &[i64], (first, last): (i64, i64), window: Window, runs: &mut Vec<Stretch>) {
     runs.clear();
+    let floor = window.floor(Micros(first)).0;
+    if (last.wrapping_sub(floor) as u64) < window.micros() as u64 {
+        runs.push(Stretch { window: floor, rows: 0..time.len() });
+        return;
+    }
     let mut start = 0;
     while let Some(first) = time.get(start) {
         let floor = window.floor(Micros(*first)).0;
-        let inside = floor..floor + window.micros();
-        let length = time[start..].iter().position(|time| !inside.contains(time));
-        let end = length.map_or(time.len(), |length| start + length);
+        let end = start + stay(&time[start..], floor, floor + window.micros() - 1);
         runs.push(Stretch { window: floor, rows: start..end });
         start = end;
     }
+}
+
+/// How many of the first times lie between two instants, both included.
+fn stay(time: &[i64], first: i64, last: i64) -> usize {
+    /// Times that are compared at once.
+    const AT_ONCE: usize = 32;
+    // Negative outside: of two differences one is, even where both wrap around.
+    let sign = |time: &i64| time.wrapping_sub(first) | last.wrapping_sub(*time);
+    let (parts, _) = time.as_chunks::<AT_ONCE>();
+    let inside = |part: &&[i64; AT_ONCE]| part.iter().fold(0, |signs, time| signs | sign(time)) >= 0;
+    let start = AT_ONCE * parts.iter().take_while(inside).count();
+    start + time[start..].iter().take_while(|time| sign(time) >= 0).count()
 }
 
 impl DimensionIds {
@@ -289,6 +311,39 @@ impl DimensionIds {
         match self.dimension.parts() {
             [field] => (fields.ids(*field), fields.names[field.index()].len()),
             _ => (&self.ids, self.pairs.last().map_or(0, PairIds::len)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Runs follow each other, each is of one window, and the next is of another.
+        #[test]
+        fn runs_are_as_long_as_they_can_be(
+            hours in proptest::collection::vec((-3..3_i64, 1..90_usize), 1..6),
+            offsets in proptest::collection::vec(0..Micros::HOUR, 540),
+        ) {
+            let of_hours = hours.iter().flat_map(|(hour, records)| std::iter::repeat_n(*hour, *records));
+            let time: Vec<i64> = of_hours.zip(offsets).map(|(hour, offset)| hour * Micros::HOUR + offset).collect();
+            let span = span(&time).unwrap();
+            let mut runs = Vec::new();
+            for window in [Window::HOUR, "1d".parse().unwrap()] {
+                split_runs(&time, span, window, &mut runs);
+                let windows: Vec<i64> = time.iter().map(|time| window.floor(Micros(*time)).0).collect();
+                let mut want = Vec::new();
+                let mut start = 0;
+                for run in windows.chunk_by(|a, b| a == b) {
+                    want.push((run[0], start..start + run.len()));
+                    start += run.len();
+                }
+                let got: Vec<_> = runs.iter().map(|run| (run.window, run.rows.clone())).collect();
+                prop_assert_eq!(got, want);
+            }
         }
     }
 }

@@ -50,6 +50,16 @@ proptest! {
         prop_assert_eq!(left.to_bytes(), whole);
     }
 
+    /// With repeats, and in parts, the first of them one by one.
+    #[test]
+    fn many_at_a_time_are_one_by_one(hashes in hashes(), cut in 0..700_usize, times in 1..5_usize) {
+        let repeated: Vec<u64> = std::iter::repeat_n(&hashes, times).flatten().copied().collect();
+        let (first, rest) = repeated.split_at(cut.min(repeated.len()));
+        let mut sketch = of(first.iter().copied());
+        sketch.insert_hashes(rest);
+        prop_assert_eq!(sketch.to_bytes(), of(hashes).to_bytes());
+    }
+
     #[test]
     fn bytes_round_trip(hashes in hashes()) {
         let sketch = of(hashes);
