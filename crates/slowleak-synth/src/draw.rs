@@ -4,7 +4,7 @@
 use rand_pcg::rand_core::Rng;
 use slowleak_record::Micros;
 
-use crate::batch::{Columns, NULL};
+use crate::batch::Columns;
 use crate::chance::{Alias, Quantiles, Seed, below};
 use crate::leak::{LeakKey, Who};
 use crate::life::Life;
@@ -12,6 +12,7 @@ use crate::phase::Access;
 use crate::plan::Plan;
 use crate::scenario::SeasonKind;
 use crate::sources::{of_person, of_service};
+use crate::text_chunk::NULL;
 
 /// What is fixed for a local day.
 #[derive(Debug, Default)]

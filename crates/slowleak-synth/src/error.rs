@@ -33,7 +33,7 @@ pub enum SynthError {
     /// The output folder already holds a log.
     #[error("{}: already holds a log (name another folder, or remove that one first)", .0.display())]
     Occupied(PathBuf),
-    /// The Parquet writer refused a batch or a file.
+    /// The Parquet writer refused a row group or a file.
     #[error("{}: {cause} (check the free space and that the folder is writable)", path.display())]
     Parquet {
         /// The file being written.
@@ -41,9 +41,6 @@ pub enum SynthError {
         /// What went wrong.
         cause: parquet::errors::ParquetError,
     },
-    /// A batch of columns could not be put together: a defect of the generator.
-    #[error("batch of columns: {0} (a defect of the generator: report it with the scenario file)")]
-    Batch(#[from] arrow::error::ArrowError),
 }
 
 impl SynthError {

@@ -5,17 +5,15 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use slowleak_record::Truth;
 
 use crate::SynthError;
-use crate::batch::{Columns, Names};
+use crate::batch::Columns;
 use crate::draw::Drawer;
+use crate::layout::Layout;
 use crate::leak::{Leak, LeakKey, Who};
+use crate::log_file::LogFile;
 use crate::plan::{FilePlan, Plan};
 use crate::registry::Registries;
 use crate::scenario::Scenario;
@@ -42,10 +40,8 @@ pub struct Generated {
     pub truth: Truth,
 }
 
-/// Records a batch.
-const BATCH: usize = 65_536;
-/// Records a row group.
-const ROW_GROUP: usize = 1_000_000;
+/// Records a row group at most; a thread keeps so many, at some sixty bytes each.
+const ROW_GROUP: usize = 1 << 19;
 /// Folder of the log while it is being written; a name that readers skip.
 const UNFINISHED: &str = "_logs.unfinished";
 
@@ -102,14 +98,14 @@ impl Scenario {
         folder: &Path,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<(u64, u64)>, SynthError> {
-        let names = Names::new(plan, self);
+        let layout = Layout::new(plan, self).map_err(|cause| SynthError::parquet(folder, cause))?;
         let files: Vec<&FilePlan> =
             plan.files.iter().filter(|file| file.hours.clone().any(|hour| plan.rows_in(hour) > 0)).collect();
         files
             .into_par_iter()
             .map_init(
-                || Drawer::new(plan, &self.file.life, self.file.event_id),
-                |drawer, file| write_file(drawer, file, folder, &names, progress),
+                || (Drawer::new(plan, &self.file.life, self.file.event_id), Columns::default()),
+                |(drawer, columns), file| write_file(drawer, columns, file, folder, &layout, progress),
             )
             .collect()
     }
@@ -117,9 +113,10 @@ impl Scenario {
 
 fn write_file(
     drawer: &mut Drawer<'_>,
+    columns: &mut Columns,
     plan: &FilePlan,
     folder: &Path,
-    names: &Names,
+    layout: &Layout<'_>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(u64, u64), SynthError> {
     let path = folder.join(&plan.path);
@@ -129,53 +126,25 @@ fn write_file(
     }
     let file = BufWriter::with_capacity(1 << 20, File::create(&path).map_err(io)?);
     let wrong = |cause| SynthError::parquet(&path, cause);
-    let mut writer = ArrowWriter::try_new(file, names.schema.clone(), Some(properties())).map_err(wrong)?;
-    let mut columns = Columns::with_capacity(BATCH);
+    let mut file = LogFile::new(file, layout).map_err(wrong)?;
     let mut rows = 0;
     let mut flush = |columns: &mut Columns| -> Result<(), SynthError> {
+        file.write(columns).map_err(wrong)?;
         let count = columns.len() as u64;
-        writer.write(&columns.take(names)?).map_err(wrong)?;
+        columns.clear();
         rows += count;
         progress(count);
         Ok(())
     };
     for hour in plan.hours.clone() {
-        drawer.hour(hour, &mut columns, BATCH, &mut flush)?;
+        drawer.hour(hour, columns, ROW_GROUP, &mut flush)?;
     }
     if columns.len() > 0 {
-        flush(&mut columns)?;
+        flush(columns)?;
     }
-    writer.finish().map_err(wrong)?;
-    drop(writer);
+    file.finish().map_err(wrong)?;
     let bytes = fs::metadata(&path).map_err(io)?.len();
     Ok((rows, bytes))
-}
-
-fn properties() -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_created_by("slowleak-synth".to_owned())
-        .set_compression(Compression::LZ4_RAW)
-        .set_max_row_group_row_count(Some(ROW_GROUP))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_dictionary_page_size_limit(16 << 20)
-        .set_dictionary_enabled(true);
-    let plain = [
-        ("time", Encoding::DELTA_BINARY_PACKED),
-        ("subject", Encoding::PLAIN),
-        ("bytes", Encoding::DELTA_BINARY_PACKED),
-    ];
-    for (column, encoding) in plain {
-        properties = properties
-            .set_column_dictionary_enabled(ColumnPath::from(column), false)
-            .set_column_encoding(ColumnPath::from(column), encoding);
-    }
-    // The least and the greatest of strings without an order that anyone asks for cost a seventh of the run.
-    for column in ["key", "user", "source", "region", "action", "object", "status", "event_id"] {
-        properties =
-            properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
-    }
-    properties.set_column_dictionary_enabled(ColumnPath::from("event_id"), false).build()
 }
 
 /// The truth about a leak, from what was written; `None` if it is too small to have any access.

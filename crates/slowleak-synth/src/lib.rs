@@ -24,7 +24,7 @@
 //! hours, so that files are made in parallel with the same bytes.
 //!
 //! The bytes depend on the scenario, seed and number of records; on PCG-64-MCG as `rand_pcg` 0.10 has it; on
-//! the page layout of `parquet` 59; and on the platform's `exp`, `ln` and `tanh`. A log's files are cut by the
+//! how `parquet` 59 writes numbers and footers; and on the platform's `exp`, `ln` and `tanh`. A log's files are cut by the
 //! time a record is *written*; its `time` may lie up to two hours before (`late`), so that a day's file can hold a
 //! few records of the day before.
 //!
@@ -111,9 +111,12 @@ mod check;
 mod draw;
 mod error;
 mod generate;
+mod indices;
+mod layout;
 mod leak;
 mod leak_spec;
 mod life;
+mod log_file;
 mod objects;
 mod phase;
 mod plan;
@@ -122,6 +125,7 @@ mod scenario;
 mod sources;
 mod story;
 mod subjects;
+mod text_chunk;
 mod user;
 mod world;
 
