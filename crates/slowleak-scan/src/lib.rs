@@ -17,6 +17,7 @@ mod meaning;
 mod names;
 mod page;
 mod plan;
+mod prefetch;
 mod source;
 mod text_column;
 mod time_column;

@@ -43,13 +43,22 @@ impl Meaning for Ids<'_> {
     const NULL: u32 = Names::NONE;
 
     fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u32>) -> Result<(), Damage> {
-        Ok(self.names.intern_all(texts.iter(), out)?)
+        Ok(self.names.intern_all(texts, out)?)
     }
 
     fn integers(&mut self, integers: &[i64], out: &mut Vec<u32>) -> Result<(), Damage> {
         let mut printer = Printer::default();
-        for integer in integers {
-            out.push(self.names.intern_bytes(printer.integer(*integer, self.kind))?);
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        // A dictionary may be long, and spans reach 4 GiB.
+        for some in integers.chunks(1024) {
+            bytes.clear();
+            spans.clear();
+            for integer in some {
+                let start = bytes.len() as u32;
+                bytes.extend_from_slice(printer.integer(*integer, self.kind));
+                spans.push((start, bytes.len() as u32));
+            }
+            self.names.intern_all(Texts::new(&bytes, &spans), out)?;
         }
         Ok(())
     }
