@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use crate::count_column::{self, Judged};
 use crate::hash::subject_hash;
 use crate::names::{Names, TooManyNames};
+use crate::number_hash::hash_numbers;
 use crate::page::{Damage, Texts};
 use crate::text_column::{Printer, for_each_value};
 use crate::time_column::{self, Moment};
@@ -86,8 +87,17 @@ impl Meaning for Hashes<'_> {
     }
 
     fn integers(&mut self, integers: &[i64], out: &mut Vec<u64>) -> Result<(), Damage> {
-        let mut printer = Printer::default();
-        out.extend(integers.iter().map(|integer| subject_hash(printer.integer(*integer, self.kind))));
+        match self.kind {
+            DataType::UInt64 => hash_numbers(integers.iter().map(|integer| *integer as u64), out),
+            DataType::UInt32 => hash_numbers(integers.iter().map(|integer| (*integer as u32).into()), out),
+            _ if integers.iter().all(|integer| *integer >= 0) => {
+                hash_numbers(integers.iter().map(|integer| *integer as u64), out);
+            }
+            _ => {
+                let mut printer = Printer::default();
+                out.extend(integers.iter().map(|integer| subject_hash(printer.integer(*integer, self.kind))));
+            }
+        }
         Ok(())
     }
 
