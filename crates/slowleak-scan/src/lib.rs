@@ -4,6 +4,7 @@
 //! [`UnitReader`] turns one unit into [`Chunk`]s: instants, dense ids with their [`Names`], counts, statuses
 //! and subject hashes. [`Coverage`] accounts for all of it. The crate knows no windows, cells or statistics.
 
+mod ahead;
 mod chunk;
 mod column;
 pub mod columns;
