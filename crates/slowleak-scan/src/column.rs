@@ -114,6 +114,12 @@ impl<T: Copy> Column<T> {
         Ok(())
     }
 
+    /// Whether the next value comes straight from a page.
+    #[cfg(test)]
+    pub(crate) fn reads_pages(&self) -> bool {
+        matches!(self.origin, Origin::Pages { .. })
+    }
+
     /// Keeps the rows for which `keep` holds.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
         retain(&mut self.out, keep);

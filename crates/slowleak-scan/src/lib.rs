@@ -4,19 +4,23 @@
 //! [`UnitReader`] turns one unit into [`Chunk`]s: instants, dense ids with their [`Names`], counts, statuses
 //! and subject hashes. [`Coverage`] accounts for all of it. The crate knows no windows, cells or statistics.
 
+mod ahead;
 mod chunk;
 mod column;
 pub mod columns;
 mod count_column;
 mod coverage;
+mod digits;
 mod hash;
 pub mod kernels;
 mod layout;
 mod map;
 mod meaning;
 mod names;
+mod number_hash;
 mod page;
 mod plan;
+mod prefetch;
 mod source;
 mod text_column;
 mod time_column;

@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use crate::count_column::{self, Judged};
 use crate::hash::subject_hash;
 use crate::names::{Names, TooManyNames};
+use crate::number_hash::hash_numbers;
 use crate::page::{Damage, Texts};
 use crate::text_column::{Printer, for_each_value};
 use crate::time_column::{self, Moment};
@@ -43,13 +44,22 @@ impl Meaning for Ids<'_> {
     const NULL: u32 = Names::NONE;
 
     fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u32>) -> Result<(), Damage> {
-        Ok(self.names.intern_all(texts.iter(), out)?)
+        Ok(self.names.intern_all(texts, out)?)
     }
 
     fn integers(&mut self, integers: &[i64], out: &mut Vec<u32>) -> Result<(), Damage> {
         let mut printer = Printer::default();
-        for integer in integers {
-            out.push(self.names.intern_bytes(printer.integer(*integer, self.kind))?);
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        // A dictionary may be long, and spans reach 4 GiB.
+        for some in integers.chunks(1024) {
+            bytes.clear();
+            spans.clear();
+            for integer in some {
+                let start = bytes.len() as u32;
+                bytes.extend_from_slice(printer.integer(*integer, self.kind));
+                spans.push((start, bytes.len() as u32));
+            }
+            self.names.intern_all(Texts::new(&bytes, &spans), out)?;
         }
         Ok(())
     }
@@ -77,8 +87,17 @@ impl Meaning for Hashes<'_> {
     }
 
     fn integers(&mut self, integers: &[i64], out: &mut Vec<u64>) -> Result<(), Damage> {
-        let mut printer = Printer::default();
-        out.extend(integers.iter().map(|integer| subject_hash(printer.integer(*integer, self.kind))));
+        match self.kind {
+            DataType::UInt64 => hash_numbers(integers.iter().map(|integer| *integer as u64), out),
+            DataType::UInt32 => hash_numbers(integers.iter().map(|integer| (*integer as u32).into()), out),
+            _ if integers.iter().all(|integer| *integer >= 0) => {
+                hash_numbers(integers.iter().map(|integer| *integer as u64), out);
+            }
+            _ => {
+                let mut printer = Printer::default();
+                out.extend(integers.iter().map(|integer| subject_hash(printer.integer(*integer, self.kind))));
+            }
+        }
         Ok(())
     }
 

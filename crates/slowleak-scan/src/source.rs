@@ -71,6 +71,10 @@ impl Source {
         self.stamp
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Fails if the file's size or time is no longer `planned`.
     pub(crate) fn check_unchanged(&self, path: &Path, planned: Stamp) -> InputResult<()> {
         let now = self.file.metadata().map_err(|error| InputError::new(path, error))?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use slowleak_record::{Field, InputError, InputResult, Micros, Status, guarded};
 
+use crate::ahead::announce;
 use crate::chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
 use crate::column::{Column, Opening};
 use crate::count_column::{Judged, Unusable, settle};
@@ -70,6 +71,7 @@ impl<'p> UnitReader<'p> {
         let source = Source::open(&file.path, plan.options.io)?;
         source.check_unchanged(&file.path, file.stamp)?;
         let rows = usize::try_from(unit.rows()).unwrap_or(usize::MAX);
+        announce(plan, unit, request, &source);
         let arrow = plan.options.decoder == Decoder::Arrow;
         let opening = Opening { file, source, row_group: unit.row_group, rows, arrow };
         let columns = guarded(|| Columns::open(&opening, request));

@@ -15,6 +15,26 @@ pub(crate) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
+    /// Strings that start and end in `bytes` where `spans` tell.
+    pub(crate) fn new(bytes: &'a [u8], spans: &'a [(u32, u32)]) -> Self {
+        Self { bytes, spans }
+    }
+
+    /// The buffer in which all of them lie, with whatever lies between.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where each starts and ends in the buffer.
+    pub(crate) fn spans(&self) -> &'a [(u32, u32)] {
+        self.spans
+    }
+
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
     /// The strings in order.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;

@@ -16,6 +16,7 @@ use slowleak_record::{FieldSet, Mapping, discover};
 
 use super::*;
 use crate::plan::ScanOptions;
+use crate::source::Io;
 
 /// What a writer may choose.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ struct Choices {
     codec: Compression,
     version: WriterVersion,
     dictionary: bool,
+    /// Whether columns without a null may have one nonetheless.
+    nullable: bool,
     /// Bytes after which a chunk gives its dictionary up.
     dictionary_limit: usize,
     page_rows: usize,
@@ -58,14 +61,15 @@ fn choices() -> impl Strategy<Value = Choices> {
     ];
     let kinds = (0..5_u8, 0..6_u8, 0..5_u8);
     let sizes = (prop_oneof![1..60_usize, 1000..5000_usize], 1..900_usize, 50..3000_usize);
-    (kinds, codec, version, any::<bool>(), sizes, (text, integer)).prop_map(
-        |((time, text, number), codec, version, dictionary, sizes, encodings)| Choices {
+    (kinds, codec, version, any::<[bool; 2]>(), sizes, (text, integer)).prop_map(
+        |((time, text, number), codec, version, [dictionary, nullable], sizes, encodings)| Choices {
             time,
             text,
             number,
             codec,
             version,
             dictionary,
+            nullable,
             dictionary_limit: sizes.0,
             page_rows: sizes.1,
             group_rows: sizes.2,
@@ -143,7 +147,7 @@ fn column(name: &str, values: &[Option<i64>], choices: &Choices) -> ArrayRef {
 fn write(path: &std::path::Path, rows: &[Row], choices: &Choices) {
     let columns = COLUMNS.iter().enumerate().map(|(at, name)| {
         let values: Vec<Option<i64>> = rows.iter().map(|row| row[at]).collect();
-        (*name, column(name, &values, choices), true)
+        (*name, column(name, &values, choices), choices.nullable || values.contains(&None))
     });
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     let mut properties = WriterProperties::builder()
@@ -232,6 +236,107 @@ proptest! {
     }
 }
 
+/// Every encoding that is covered, under every codec and both kinds of pages, with and without nulls; and none of it
+/// by the arrow reader, which would give the same and hide that pages are not read.
+#[test]
+fn all_that_should_be_read_from_pages_is() {
+    let encodings = [
+        (true, 1 << 20, Encoding::PLAIN, Encoding::PLAIN),
+        // The dictionary is given up half-way.
+        (true, 600, Encoding::PLAIN, Encoding::PLAIN),
+        (true, 600, Encoding::DELTA_BYTE_ARRAY, Encoding::DELTA_BINARY_PACKED),
+        (false, 1, Encoding::PLAIN, Encoding::PLAIN),
+        (false, 1, Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BINARY_PACKED),
+        (false, 1, Encoding::DELTA_BYTE_ARRAY, Encoding::DELTA_BINARY_PACKED),
+    ];
+    let codecs = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(Default::default()),
+        Compression::BROTLI(Default::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(Default::default()),
+    ];
+    let value =
+        |row: i64, column: i64| (row * (column + 1)).wrapping_mul(7_919) % 1_000_003 / (1 + row % 3 * 99);
+    for (at, codec) in codecs.into_iter().enumerate() {
+        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+            for (nullable, nulls) in [(false, false), (true, false), (true, true)] {
+                for (dictionary, dictionary_limit, text, integer) in encodings {
+                    let null = |row: i64, column: i64| nulls && (row + column) % 7 == 0;
+                    let row = |row: i64| -> Row {
+                        std::array::from_fn(|column| {
+                            (!null(row, column as i64)).then(|| value(row, column as i64))
+                        })
+                    };
+                    let choices = Choices {
+                        time: (at % 3) as u8,
+                        text: [0, 1, 4][at % 3],
+                        number: (at % 2) as u8,
+                        codec,
+                        version,
+                        dictionary,
+                        nullable,
+                        dictionary_limit,
+                        page_rows: 300,
+                        group_rows: 2_000,
+                        encodings: (text, integer),
+                    };
+                    reads_pages_alone(&(0..2_500).map(row).collect::<Vec<_>>(), &choices);
+                }
+            }
+        }
+    }
+}
+
+fn reads_pages_alone(rows: &[Row], choices: &Choices) {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("log.parquet"), rows, choices);
+    let files = discover(&[folder.path()]).unwrap();
+    let fields: FieldSet = Field::ALL.into_iter().collect();
+    let plan_with = |decoder, io| {
+        Plan::new(&files, &Mapping::native(), fields, &ScanOptions { decoder, io, ..Default::default() })
+    };
+    let plan = plan_with(Decoder::Pages, Io::Mmap);
+    let request = Request {
+        ids: [Field::Key, Field::User, Field::Source].into_iter().collect(),
+        rows: true,
+        bytes: true,
+        status: true,
+        subjects: true,
+    };
+    let ours = read(&plan, request);
+    assert_eq!(ours.tally.rows(), rows.len() as u64, "{choices:?}");
+    assert_eq!(ours, read(&plan_with(Decoder::Arrow, Io::Mmap), request), "{choices:?}");
+    assert_eq!(ours, read(&plan_with(Decoder::Pages, Io::Read), request), "{choices:?}");
+    let mut names = NamesByField::default();
+    for unit in plan.units() {
+        let mut reader = UnitReader::open(&plan, unit, request).unwrap();
+        while reader.next_chunk(&mut names).unwrap().is_some() {}
+        let Columns { time, ids, rows, bytes, status, subjects, .. } = &reader.columns;
+        let ids = ids.iter().flatten().chain(status).map(Column::reads_pages);
+        let counts = [rows, bytes].into_iter().flatten().map(Column::reads_pages);
+        let others = [time.as_ref().map(Column::reads_pages), subjects.as_ref().map(Column::reads_pages)];
+        let all: Vec<bool> = ids.chain(counts).chain(others.into_iter().flatten()).collect();
+        assert_eq!(all, [true; 8], "{choices:?}");
+        let group = plan.files[unit.file].layout.metadata().metadata().row_group(unit.row_group);
+        for chunk in group.columns() {
+            let text = chunk.column_type() == parquet::basic::Type::BYTE_ARRAY;
+            let other = if text { choices.encodings.0 } else { choices.encodings.1 };
+            let used: Vec<Encoding> = chunk.encodings().collect();
+            let dictionary = used.contains(&Encoding::RLE_DICTIONARY);
+            assert_eq!(dictionary, choices.dictionary, "{:?} {choices:?}", chunk.column_path());
+            if choices.dictionary_limit < 1000
+                && unit.rows() == 2_000
+                && chunk.column_path().string() != "status"
+            {
+                assert!(used.contains(&other), "{:?} {used:?} {choices:?}", chunk.column_path());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_file_that_is_shortened_under_the_scan_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -244,6 +349,7 @@ fn a_file_that_is_shortened_under_the_scan_is_an_error() {
         codec: Compression::UNCOMPRESSED,
         version: WriterVersion::PARQUET_1_0,
         dictionary: false,
+        nullable: true,
         dictionary_limit: 1,
         page_rows: 1000,
         group_rows: 60_000,
