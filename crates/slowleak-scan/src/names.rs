@@ -271,7 +271,7 @@ impl Names {
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.text.capacity()
-            + self.spans.capacity() * size_of::<Span>()
+            + self.entries.capacity() * size_of::<Entry>()
             + self.slots.capacity() * size_of::<Slot>()
     }
 
