@@ -151,8 +151,13 @@ impl Excess<'_> {
             let dimension = &daily.table.view.dimension;
             let place = |field: Field| dimension.parts().iter().position(|part| *part == field);
             let (key_at, by_at) = (place(Field::Key)?, place(by)?);
-            for (entity, name) in daily.table.entities.iter().enumerate() {
-                let values = dimension.split(name);
+            let gainers = gains.iter().filter(|(_, gain)| **gain > 0.0);
+            let mut theirs: Vec<u32> = gainers
+                .flat_map(|(person, _)| slices.with(dimension.parts(), by_at, person).iter().copied())
+                .collect();
+            theirs.sort_unstable();
+            for entity in theirs.into_iter().map(|entity| entity as usize) {
+                let values = dimension.split(&daily.table.entities[entity]);
                 let (Some(other), Some(person)) = (values.get(key_at), values.get(by_at)) else { continue };
                 let Some((person, gain)) = gains.get_key_value(person.as_str()) else { continue };
                 if other == key || *gain <= 0.0 {

@@ -1,8 +1,9 @@
 //! Finer views of a candidate: which keys, users, sources and objects carry its excess.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use rayon::prelude::*;
 use slowleak_record::Field;
 use slowleak_rollup::Dimension;
 
@@ -18,6 +19,26 @@ struct View<'a> {
     parts: Vec<Field>,
     /// (First active day, entity), ascending; of views by a single field.
     births: Vec<(usize, usize)>,
+    /// For each part, the entities with a value there, ascending; made when it is first asked for.
+    by_part: Vec<OnceLock<HashMap<String, Vec<u32>>>>,
+}
+
+impl View<'_> {
+    /// The entities with `value` in a part.
+    fn with(&self, part: usize, value: &str) -> &[u32] {
+        let index = || {
+            let dimension = &self.daily.table.view.dimension;
+            let mut index: HashMap<String, Vec<u32>> = HashMap::new();
+            for (entity, name) in (0..).zip(&self.daily.table.entities) {
+                if let Some(value) = dimension.split(name).into_iter().nth(part) {
+                    index.entry(value).or_default().push(entity);
+                }
+            }
+            index
+        };
+        let index = self.by_part.get(part).map(|by_value| by_value.get_or_init(index));
+        index.and_then(|index| index.get(value)).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A slice of a candidate: the entity of a finer view, and the value that the candidate does not have.
@@ -35,7 +56,8 @@ impl<'a> Slices<'a> {
             let single = if parts.len() == 1 { daily.len() } else { 0 };
             let mut births: Vec<(usize, usize)> = (0..single).filter_map(first).collect();
             births.sort_unstable();
-            View { daily, parts, births }
+            let by_part = parts.iter().map(|_| OnceLock::new()).collect();
+            View { daily, parts, births, by_part }
         };
         Self { views: dailies.iter().map(view).collect() }
     }
@@ -65,15 +87,20 @@ impl<'a> Slices<'a> {
         let matches = |values: &[String]| {
             who.iter().all(|(field, value)| place(*field).and_then(|at| values.get(at)) == Some(value))
         };
-        let dimension = &view.daily.table.view.dimension;
-        let slice = |(entity, name): (usize, &String)| {
-            // Cheap and almost always enough; splitting is exact.
-            let plausible = who.iter().all(|(_, value)| name.contains(value.as_str()));
-            let values = plausible.then(|| dimension.split(name)).filter(|values| matches(values))?;
-            Some(Slice { entity, value: values.get(by)?.clone() })
+        let table = view.daily.table;
+        let slice = |entity: &u32| {
+            let entity = *entity as usize;
+            let values = table.view.dimension.split(table.entities.get(entity)?);
+            matches(&values).then(|| Some(Slice { entity, value: values.get(by)?.clone() })).flatten()
         };
-        let slices = view.daily.table.entities.par_iter().enumerate().filter_map(slice).collect();
-        Some((view.daily, slices))
+        let with = who.iter().filter_map(|(field, value)| Some(view.with(place(*field)?, value)));
+        let fewest = with.min_by_key(|entities| entities.len()).unwrap_or_default();
+        Some((view.daily, fewest.iter().filter_map(slice).collect()))
+    }
+
+    /// The entities with `value` in a part of the view with exactly these parts, ascending.
+    pub(crate) fn with(&self, parts: &[Field], part: usize, value: &str) -> &[u32] {
+        self.views.iter().find(|view| view.parts == parts).map_or(&[], |view| view.with(part, value))
     }
 
     /// Events in `days` of the entity with exactly these part values; `None` where no view has them.
