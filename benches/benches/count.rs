@@ -132,7 +132,7 @@ fn sketches(c: &mut Criterion) {
         let mut sketch = Sketch::default();
         sketch.insert_hashes(&hashes);
         group.bench_function(BenchmarkId::new("estimate", count), |b| {
-            b.iter(|| black_box(&sketch).estimate())
+            b.iter(|| black_box(&sketch).estimate());
         });
     }
 }
