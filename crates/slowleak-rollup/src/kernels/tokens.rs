@@ -6,8 +6,9 @@
 /// Tokens below which buckets do not pay.
 const FEW: usize = 16;
 
-/// Tokens from which many buckets pay.
-const MANY: usize = 64;
+/// Tokens from which more buckets pay, and yet more.
+const SOME: usize = 64;
+const MANY: usize = 128;
 
 /// A bucket as large as this holds repeats, or tokens that somebody has chosen: insertion would take too long. A power of
 /// two, so that the bits of all sizes together tell.
@@ -17,8 +18,9 @@ const LARGE: u16 = 32;
 pub fn distinct_tokens(tokens: &mut Vec<u32>, scratch: &mut Vec<u32>) {
     let dealt = match tokens.len() {
         0..FEW => false,
-        FEW..MANY => deal::<64>(tokens, scratch),
-        MANY..0x1_0000 => deal::<256>(tokens, scratch),
+        FEW..SOME => deal::<64>(tokens, scratch),
+        SOME..MANY => deal::<256>(tokens, scratch),
+        MANY..0x1_0000 => deal::<512>(tokens, scratch),
         // Sizes have 16 bits.
         _ => false,
     };
@@ -27,7 +29,8 @@ pub fn distinct_tokens(tokens: &mut Vec<u32>, scratch: &mut Vec<u32>) {
     } else {
         tokens.sort_unstable();
     }
-    drop_repeats(tokens);
+    // Repeats are rare, or all there is: a branch for each is foreseen.
+    tokens.dedup();
 }
 
 /// The twin of [`distinct_tokens`].
@@ -72,16 +75,6 @@ fn insertion_sort(tokens: &mut [u32]) {
         }
         tokens[place] = token;
     }
-}
-
-/// `dedup` without a branch that depends on the tokens.
-fn drop_repeats(tokens: &mut Vec<u32>) {
-    let mut distinct = 0;
-    for at in 0..tokens.len() {
-        tokens[distinct] = tokens[at];
-        distinct += usize::from(tokens.get(at + 1) != Some(&tokens[at]));
-    }
-    tokens.truncate(distinct);
 }
 
 #[cfg(test)]
