@@ -41,17 +41,18 @@ impl Slots {
         let mut len = members.len();
         // Room for all to be new. An entity is written behind the members in any case, and stays if it is new.
         members.resize(len + entities.len(), 0);
+        let (places, new) = (self.places.as_mut_slice(), members.as_mut_slice());
         cells.clear();
         cells.extend(entities.iter().map(|entity| {
             let at = entity.wrapping_add(FIRST) as usize;
-            let cell = self.places.get(at).copied().unwrap_or(NONE);
+            let cell = places.get(at).copied().unwrap_or(NONE);
             let unseen = cell == UNSEEN;
             let cell = if unseen { len as u32 } else { cell };
-            if let Some(place) = members.get_mut(len) {
+            if let Some(place) = new.get_mut(len) {
                 *place = *entity;
             }
             len += usize::from(unseen);
-            if let Some(place) = self.places.get_mut(if unseen { at } else { SPILL }) {
+            if let Some(place) = places.get_mut(if unseen { at } else { SPILL }) {
                 *place = cell;
             }
             cell

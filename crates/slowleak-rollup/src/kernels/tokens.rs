@@ -3,25 +3,34 @@
 //! Tokens begin with bits of a hash and so are uniform: dealt into as many buckets as there are first bits, nearly all
 //! come to lie within a few places of their own.
 
-/// Tokens below which they are sorted by insertion alone.
-const FEW: usize = 20;
+/// Tokens below which buckets do not pay.
+const FEW: usize = 16;
 
-/// log2 of the number of buckets.
-const BUCKET_BITS: u32 = 8;
+/// Tokens from which more buckets pay, and yet more.
+const SOME: usize = 64;
+const MANY: usize = 128;
 
-/// A bucket as large as this holds repeats, or tokens that somebody has chosen: insertion would take too long.
+/// A bucket as large as this holds repeats, or tokens that somebody has chosen: insertion would take too long. A power of
+/// two, so that the bits of all sizes together tell.
 const LARGE: u16 = 32;
 
 /// Sorts `tokens` and drops repeats; `scratch` is overwritten.
 pub fn distinct_tokens(tokens: &mut Vec<u32>, scratch: &mut Vec<u32>) {
-    if tokens.len() <= FEW {
+    let dealt = match tokens.len() {
+        0..FEW => false,
+        FEW..SOME => deal::<64>(tokens, scratch),
+        SOME..MANY => deal::<256>(tokens, scratch),
+        MANY..0x1_0000 => deal::<512>(tokens, scratch),
+        // Sizes have 16 bits.
+        _ => false,
+    };
+    if dealt {
         insertion_sort(tokens);
-    } else if tokens.len() > usize::from(u16::MAX) || !deal(tokens, scratch) {
-        tokens.sort_unstable();
     } else {
-        insertion_sort(tokens);
+        tokens.sort_unstable();
     }
-    drop_repeats(tokens);
+    // Repeats are rare, or all there is: a branch for each is foreseen.
+    tokens.dedup();
 }
 
 /// The twin of [`distinct_tokens`].
@@ -31,12 +40,12 @@ pub fn distinct_tokens_simply(tokens: &mut Vec<u32>) {
 }
 
 /// Orders tokens by their first bits, as long as no bucket is too large.
-fn deal(tokens: &mut [u32], scratch: &mut Vec<u32>) -> bool {
-    let bucket = |token: u32| (token >> (u32::BITS - BUCKET_BITS)) as usize;
+fn deal<const BUCKETS: usize>(tokens: &mut [u32], scratch: &mut Vec<u32>) -> bool {
+    let bucket = |token: u32| (token >> (u32::BITS - BUCKETS.trailing_zeros())) as usize;
     // First how many tokens a bucket has, then where its next one goes.
-    let mut ends = [0_u16; 1 << BUCKET_BITS];
+    let mut ends = [0_u16; BUCKETS];
     tokens.iter().for_each(|token| ends[bucket(*token)] += 1);
-    if ends.iter().any(|count| *count >= LARGE) {
+    if ends.iter().fold(0, |bits, size| bits | size) >= LARGE {
         return false;
     }
     let mut start = 0;
@@ -55,7 +64,7 @@ fn deal(tokens: &mut [u32], scratch: &mut Vec<u32>) -> bool {
     true
 }
 
-/// Fast for tokens that are few, or nearly in order.
+/// Fast for tokens that are nearly in order.
 fn insertion_sort(tokens: &mut [u32]) {
     for at in 1..tokens.len() {
         let token = tokens[at];
@@ -66,16 +75,6 @@ fn insertion_sort(tokens: &mut [u32]) {
         }
         tokens[place] = token;
     }
-}
-
-/// `dedup` without a branch that depends on the tokens.
-fn drop_repeats(tokens: &mut Vec<u32>) {
-    let mut distinct = 0;
-    for at in 0..tokens.len() {
-        tokens[distinct] = tokens[at];
-        distinct += usize::from(tokens.get(at + 1) != Some(&tokens[at]));
-    }
-    tokens.truncate(distinct);
 }
 
 #[cfg(test)]
