@@ -251,3 +251,14 @@ fn disorder_and_large_sketches() {
         assert!((sketch.estimate() / truth - 1.0).abs() < 4.0 * sketch.standard_error());
     }
 }
+
+#[test]
+fn no_room_for_what_exceeds_the_memory_is_an_error_that_names_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record { time: 1_750_000_000_000_000, key: Some("k".into()), ..Record::default() };
+    write_log(&dir.path().join("log.parquet"), &[record], 10, true);
+    let gone = dir.path().join("gone");
+    let counted = count(&plan(dir.path(), &views()), &views(), Some(&Memory::new(0, &gone)), &|_| ());
+    let error = counted.unwrap_err().to_string();
+    assert!(error.contains("gone: ") && error.contains("--memory"), "{error}");
+}

@@ -14,7 +14,7 @@ use slowleak_record::{Field, InputFile, Mapping, Micros, discover};
 use slowleak_rollup::{Metric, Rollup, Table, View, build, fields};
 use slowleak_scan::{Coverage, Plan, ScanOptions, subject_hash};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
     pub(crate) time: i64,
     pub(crate) key: Option<String>,
