@@ -15,9 +15,9 @@ use crate::grid::Grid;
 use crate::slices::Slices;
 
 /// Share of the excess that a cause must carry to explain it: most of it.
-const EXPLAINED: f64 = 0.5;
+pub(crate) const EXPLAINED: f64 = 0.5;
 /// A key or user born up to this many days before the rise can be its cause: newcomers take weeks to settle.
-const BIRTH_DAYS: usize = 28;
+pub(crate) const BIRTH_DAYS: usize = 28;
 /// Days before and after the rise that are compared for a migration.
 const MIGRATION_DAYS: usize = 28;
 /// A key issued this many days before its first use or less counts as newly issued.
@@ -31,6 +31,8 @@ pub(crate) enum Cause {
     /// Keys or users that first appeared with the rise carry it, and nothing is known against them; the
     /// largest first.
     Newcomers { by: Field, names: Vec<String> },
+    /// A few persons or keys carry it, and did nothing unusual as a whole; the largest first.
+    Carried { by: Field, names: Vec<String> },
     /// The same people or sources left another key by as much.
     Migration { from: String },
     /// So many entities of the view rose as much that it is more likely a custom.
@@ -40,13 +42,15 @@ pub(crate) enum Cause {
 /// An excess to be explained: who, when, and how much.
 pub(crate) struct Excess<'a> {
     pub(crate) who: &'a [(Field, String)],
+    /// From the first episode's start to the last one's end.
     pub(crate) days: Range<usize>,
+    pub(crate) episodes: &'a [Range<usize>],
     pub(crate) observed: f64,
     pub(crate) expected: f64,
 }
 
 impl Excess<'_> {
-    fn total(&self) -> f64 {
+    pub(crate) fn total(&self) -> f64 {
         self.observed - self.expected
     }
 

@@ -1,6 +1,6 @@
 //! A view's cells by day: the form in which series are read.
 
-use slowleak_record::{Micros, Window};
+use slowleak_record::{Field, Micros, Window};
 use slowleak_rollup::{Metric, Sketch, Table};
 
 use crate::grid::Grid;
@@ -18,12 +18,10 @@ pub(crate) struct Daily<'a> {
 }
 
 impl<'a> Daily<'a> {
-    /// Sums the table's cells by day; events of a window of several days are spread evenly over them, which
-    /// is enough to say who carries an excess. Distinct subjects can not be spread: there the answer is
-    /// `None`.
+    /// Sums the table's cells by day; `None` where windows are longer than a day: see [`Self::spread`].
     pub(crate) fn of(table: &'a Table, grid: &Grid) -> Option<Self> {
         if table.view.window > Window::DAY {
-            return table.subjects.is_empty().then(|| Self::spread(table, grid));
+            return None;
         }
         let sketched = !table.subjects.is_empty();
         let counts = table.count(Metric::Events);
@@ -60,23 +58,48 @@ impl<'a> Daily<'a> {
         Some(daily)
     }
 
-    fn spread(table: &'a Table, grid: &Grid) -> Self {
+    /// Spreads events of windows longer than a day over their days as the person (or whatever part of the
+    /// entity `guides` know) was active on them, evenly where nobody knows: enough to say who carries an
+    /// excess. Distinct subjects can not be spread; there the answer is `None`.
+    pub(crate) fn spread(table: &'a Table, grid: &Grid, guides: &[Self]) -> Option<Self> {
+        if table.view.window <= Window::DAY || !table.subjects.is_empty() {
+            return None;
+        }
+        let dimension = &table.view.dimension;
+        let guided = |(place, field): (usize, &Field)| {
+            let guide = guides.iter().find(|guide| guide.table.view.dimension.parts() == [*field])?;
+            Some((place, guide))
+        };
+        let guide = dimension.parts().iter().enumerate().filter(|(_, field)| **field == Field::User);
+        let guide = guide.chain(dimension.parts().iter().enumerate()).find_map(guided);
         let counts = table.count(Metric::Events);
         let length = table.view.window.micros() / Window::DAY.micros();
         let mut daily =
             Self { table, offsets: vec![0], days: Vec::new(), events: Vec::new(), subjects: Vec::new() };
-        for entity in 0..table.entities.len() {
+        let mut active = vec![0.0; grid.days()];
+        for (entity, name) in table.entities.iter().enumerate() {
+            let known = guide
+                .and_then(|(place, guide)| Some((guide, guide.find(dimension.split(name).get(place)?)?)));
+            active.fill(0.0);
+            if let Some((guide, entity)) = known {
+                guide.fill_events(entity, &mut active);
+            }
             for cell in table.cells(entity) {
                 // Days outside the log can not have had any of the events.
                 let start = table.windows[cell].0;
                 let days = (0..length).filter_map(|day| grid.day(Micros(start + day * Window::DAY.micros())));
-                let days: Vec<usize> = days.collect();
-                daily.events.extend(days.iter().map(|_| counts[cell] as f64 / days.len() as f64));
-                daily.days.extend(days.iter().map(|day| *day as u32));
+                let mut days: Vec<(usize, f64)> = days.map(|day| (day, active[day])).collect();
+                if days.iter().all(|(_, weight)| *weight <= 0.0) {
+                    days.iter_mut().for_each(|(_, weight)| *weight = 1.0);
+                }
+                days.retain(|(_, weight)| *weight > 0.0);
+                let whole: f64 = days.iter().map(|(_, weight)| weight).sum();
+                daily.events.extend(days.iter().map(|(_, weight)| counts[cell] as f64 * weight / whole));
+                daily.days.extend(days.iter().map(|(day, _)| *day as u32));
             }
             daily.offsets.push(daily.days.len());
         }
-        daily
+        Some(daily)
     }
 
     /// Number of entities.

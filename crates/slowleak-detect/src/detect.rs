@@ -6,6 +6,7 @@ use slowleak_rollup::{Dimension, Metric, Rollup, Sketch, Table};
 
 use crate::attribution::{Cause, Excess};
 use crate::candidate::Candidate;
+use crate::carriers::Carriers;
 use crate::config::DetectConfig;
 use crate::daily::Daily;
 use crate::edges::{Coarse, refine};
@@ -16,12 +17,12 @@ use crate::fold::fold;
 use crate::grid::Grid;
 use crate::identity::finding_id;
 use crate::rules::{Misuse, misuses};
-use crate::score::RATIOS;
 use crate::slices::Slices;
 use crate::wording;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
-const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+/// Who acts comes before what is acted on, since a person's habit can explain what its key and tables did.
+const TESTED: [&[Field]; 4] = [&[Field::User], &[Field::Key], &[Field::Object], &[Field::Key, Field::Object]];
 
 /// The metrics of a rollup that are read; the others may be left out.
 pub const METRICS: [Metric; 2] = [Metric::Events, Metric::Subjects];
@@ -34,7 +35,10 @@ const OPEN_WITHIN: i64 = Micros::DAY / 2;
 pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> Detection {
     let Some(grid) = Grid::of(rollup) else { return Detection::default() };
     let events = event_tables(rollup);
-    let dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
+    let mut dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
+    let spread: Vec<Daily<'_>> =
+        events.iter().filter_map(|table| Daily::spread(table, &grid, &dailies)).collect();
+    dailies.extend(spread);
     let mut with_subjects: Vec<&Table> =
         rollup.tables.iter().filter(|table| !table.subjects.is_empty()).collect();
     with_subjects.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
@@ -42,23 +46,27 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
         with_subjects.into_iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let slices = Slices::new(&dailies);
 
-    let tested = |daily: &&Daily<'_>| {
-        let view = &daily.table.view;
-        view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
-    };
     let mut families: Vec<Family<'_>> = Vec::new();
-    families
-        .extend(dailies.iter().filter(tested).map(|daily| Family::run(daily, Metric::Events, &grid, config)));
-    families.extend(
-        sketched.iter().filter(tested).map(|daily| Family::run(daily, Metric::Subjects, &grid, config)),
-    );
-    for family in &mut families {
-        explain(family, &slices, registry, &grid);
+    for (metric, dailies) in [(Metric::Events, &dailies), (Metric::Subjects, &sketched)] {
+        let daily_view = |parts: &[Field]| {
+            dailies.iter().find(|daily| {
+                let view = &daily.table.view;
+                view.window <= Window::DAY && view.dimension.parts() == parts
+            })
+        };
+        let tested = TESTED.into_iter().filter_map(daily_view);
+        families.extend(tested.map(|daily| Family::run(daily, metric, &grid, config)));
+    }
+    let tails = (families.len() * Band::ALL.len()) as f64;
+    for index in 0..families.len() {
+        let (judged, rest) = families.split_at_mut(index);
+        let Some(family) = rest.first_mut() else { break };
+        explain(family, &Carriers { judged, slices: &slices, registry, grid: &grid, tails });
         family.calibrate();
     }
     borrow_tails(&mut families);
 
-    let run = Run { rollup, registry, config, grid: &grid, slices: &slices, families: &families };
+    let run = Run { rollup, registry, config, grid: &grid, slices: &slices, families: &families, tails };
     let mut candidates = run.misuses(&events);
     candidates.extend(run.candidates());
     let mut findings: Vec<Finding> =
@@ -76,7 +84,7 @@ fn event_tables(rollup: &Rollup) -> Vec<&Table> {
 }
 
 /// Looks for the honest cause of every rise in the family's event counts.
-fn explain(family: &mut Family<'_>, slices: &Slices<'_>, registry: &Registry, grid: &Grid) {
+fn explain(family: &mut Family<'_>, carriers: &Carriers<'_>) {
     if family.metric != Metric::Events {
         return;
     }
@@ -85,10 +93,12 @@ fn explain(family: &mut Family<'_>, slices: &Slices<'_>, registry: &Registry, gr
         let excess = Excess {
             who: &parts(&table.view.dimension, &table.entities[found.entity]),
             days: found.campaign.span(),
+            episodes: &found.campaign.episodes,
             observed: found.campaign.observed,
             expected: found.campaign.expected,
         };
-        found.cause = excess.cause(slices, registry, grid);
+        let Carriers { slices, registry, grid, .. } = carriers;
+        found.cause = excess.cause(slices, registry, grid).or_else(|| carriers.cause(&excess));
     });
 }
 
@@ -112,20 +122,19 @@ struct Run<'a> {
     grid: &'a Grid,
     slices: &'a Slices<'a>,
     families: &'a [Family<'a>],
+    /// Families and bands, over which error control is shared.
+    tails: f64,
 }
 
 impl Run<'_> {
     /// Every campaign that error control lets through, with its honest cause where it has one.
     fn candidates(&self) -> Vec<Candidate> {
-        let tails = (self.families.len() * Band::ALL.len()) as f64;
         let mut candidates = Vec::new();
         for family in self.families {
             for found in family.campaigns.iter().filter(|found| found.shape == Shape::Step) {
                 let band = &family.tails[found.campaign.band as usize];
                 let score = found.campaign.score;
-                let windows = self.grid.days() as f64;
-                let tested = family.tested.len() as f64;
-                let expected_false = band.expected_false(score, tested, tails, windows, RATIOS.len() as f64);
+                let expected_false = family.expected_false(found.campaign.band, score, self.tails);
                 let (Some(expected_false), Some(calibrated)) = (expected_false, band.calibrated(score))
                 else {
                     continue;
@@ -364,6 +373,7 @@ impl Run<'_> {
         let excess = Excess {
             who: &lead.who,
             days: lead.days.clone(),
+            episodes: std::slice::from_ref(&lead.days),
             observed: lead.observed,
             expected: lead.expected,
         };
@@ -452,6 +462,13 @@ impl Cause {
             }
             Self::Newcomers { by, names } => {
                 format!("explained by {} new {by}s, {} the largest", names.len(), names[0])
+            }
+            Self::Carried { by, names } => {
+                let several = if names.len() == 1 { "" } else { "s" };
+                format!(
+                    "explained by {by}{several} {}, whose activity as a whole is usual",
+                    names.join(" and ")
+                )
             }
             Self::Common { count } => {
                 format!("{count} of its kind rose as much: a custom, or more than one leak")

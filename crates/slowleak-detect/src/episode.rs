@@ -30,7 +30,7 @@ pub(crate) enum Band {
 impl Band {
     pub(crate) const ALL: [Self; 2] = [Self::Short, Self::Long];
 
-    fn of(days: usize) -> Self {
+    pub(crate) fn of(days: usize) -> Self {
         if days <= SHORT_DAYS { Self::Short } else { Self::Long }
     }
 }

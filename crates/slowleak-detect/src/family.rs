@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use slowleak_record::Field;
 use slowleak_rollup::Metric;
 
 use crate::attribution::Cause;
@@ -14,6 +15,7 @@ use crate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
 use crate::grid::Grid;
 use crate::noise::{Noise, Pool, Scatter};
 use crate::peers::Peers;
+use crate::score::{RATIOS, profile_score};
 use crate::series::Series;
 
 /// Score from which an interval is kept out of its own baseline, nats.
@@ -37,7 +39,8 @@ pub(crate) struct Family<'a> {
     /// Entities with enough to test, ascending.
     pub(crate) tested: Vec<usize>,
     pool: Pool,
-    /// Per tested entity: intervals kept out of the baseline.
+    /// Per tested entity: how its counts scatter, and intervals kept out of the baseline.
+    scatter: Vec<Scatter>,
     masks: Vec<Vec<Range<usize>>>,
     /// Top scores by tested entity and band; `None` where the entity would only blur the tail.
     tops: Vec<Option<[f64; 2]>>,
@@ -97,6 +100,7 @@ impl<'a> Family<'a> {
             config,
             tested: Vec::new(),
             pool: none,
+            scatter: Vec::new(),
             masks: Vec::new(),
             tops: Vec::new(),
             tails: [Tail::fit(Vec::new()), Tail::fit(Vec::new())],
@@ -122,6 +126,7 @@ impl<'a> Family<'a> {
 
         let results: Vec<(Vec<Found>, Option<[f64; 2]>)> =
             family.each(|family, index| family.search(index, &scatter[index]));
+        family.scatter = scatter;
         let (found, tops): (Vec<_>, Vec<_>) = results.into_iter().unzip();
         family.campaigns = found.into_iter().flatten().collect();
         family.tops = tops;
@@ -129,10 +134,14 @@ impl<'a> Family<'a> {
     }
 
     /// Fits the tails, now that shapes and honest causes are known: an entity with an innocent campaign
-    /// counts by its other campaigns, and not at all where it has none.
+    /// counts by its other campaigns, and not at all where it has none. What its people carry is no exception:
+    /// their liveliness is the noise that the view has.
     pub(crate) fn calibrate(&mut self) {
         for of_entity in self.campaigns.chunk_by(|a, b| a.entity == b.entity) {
-            let innocent = |found: &Found| found.shape != Shape::Step || found.cause.is_some();
+            let innocent = |found: &Found| {
+                found.shape != Shape::Step
+                    || found.cause.as_ref().is_some_and(|cause| !matches!(cause, Cause::Carried { .. }))
+            };
             let Ok(index) = self.tested.binary_search(&of_entity[0].entity) else { continue };
             if self.tops[index].is_some() && of_entity.iter().any(innocent) {
                 let others = of_entity.iter().filter(|found| !innocent(found));
@@ -228,6 +237,53 @@ impl<'a> Family<'a> {
         let tops = (expected >= MIN_CALIBRATION_COUNTS)
             .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
         (found, tops)
+    }
+
+    /// Whether these are the event counts of the view by `field` alone.
+    pub(crate) fn counts_events_of(&self, field: Field) -> bool {
+        self.metric == Metric::Events && self.daily.table.view.dimension.parts() == [field]
+    }
+
+    /// Expected number of leak-free entities that score as much as the campaign; `None` where there is no
+    /// calibration.
+    pub(crate) fn expected_false(&self, band: Band, score: f64, tails: f64) -> Option<f64> {
+        let (tested, windows) = (self.tested.len() as f64, self.grid.days() as f64);
+        self.tails[band as usize].expected_false(score, tested, tails, windows, RATIOS.len() as f64)
+    }
+
+    /// Whether nothing that the entity did in `episodes` is a finding here, and it could have been one.
+    pub(crate) fn is_usual(&self, entity: usize, episodes: &[Range<usize>], tails: f64) -> bool {
+        let calibrated = self.tails.iter().all(|tail| tail.scale.is_some());
+        let meets = |a: &Range<usize>| episodes.iter().any(|b| a.start < b.end && b.start < a.end);
+        let first = self.campaigns.partition_point(|found| found.entity < entity);
+        let mut own = self.campaigns[first..].iter().take_while(|found| found.entity == entity);
+        let unusual = |found: &Found| {
+            found.shape == Shape::Step
+                && found.cause.is_none()
+                && found.campaign.episodes.iter().any(meets)
+                && self.is_finding(found.campaign.band, found.campaign.score, tails)
+        };
+        calibrated && self.tested.binary_search(&entity).is_ok() && !own.any(unusual)
+    }
+
+    /// Whether `events` more in `episodes` than the entity would have had would be a finding.
+    pub(crate) fn would_find(
+        &self,
+        entity: usize,
+        episodes: &[Range<usize>],
+        events: f64,
+        tails: f64,
+    ) -> bool {
+        let Ok(index) = self.tested.binary_search(&entity) else { return false };
+        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
+        let observed: f64 = episodes.iter().map(|days| self.daily.events_in(entity, days)).sum();
+        let rest = (observed - events).max(0.5) * (1.0 + self.config.tolerance);
+        let noise = self.pool.noise(&self.scatter[index]);
+        self.is_finding(Band::of(days), profile_score(observed, rest, noise.over(days as f64)), tails)
+    }
+
+    fn is_finding(&self, band: Band, score: f64, tails: f64) -> bool {
+        self.expected_false(band, score, tails).is_some_and(|odds| odds <= self.config.max_expected_false)
     }
 
     /// Observed and expected by day for an entity, as the final baseline sees them.

@@ -13,6 +13,7 @@ mod attribution;
 mod baseline;
 mod calibrate;
 mod candidate;
+mod carriers;
 mod config;
 mod daily;
 mod detect;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use slowleak_record::{KeyEntry, Micros, Registry};
+use slowleak_record::{Field, KeyEntry, Micros, Registry};
 use slowleak_rollup::{Metric, Table};
 
 use crate::finding::Detector;
@@ -16,6 +16,24 @@ pub(crate) struct Misuse {
     pub(crate) cells: Range<usize>,
     /// Events in them.
     pub(crate) events: f64,
+}
+
+/// When the key's owner left, and when the key itself was withdrawn or expired, where the registries know.
+fn ends(entry: &KeyEntry, registry: &Registry) -> (Option<Micros>, Option<Micros>) {
+    let left = entry.owner.as_ref().and_then(|owner| registry.people.get(owner)?.left_at);
+    (left, [entry.revoked_at, entry.expires_at].into_iter().flatten().min())
+}
+
+/// When a user or key had no more business to be seen, where the registries know.
+pub(crate) fn end_of(registry: &Registry, field: Field, name: &str) -> Option<Micros> {
+    match field {
+        Field::User => registry.people.get(name)?.left_at,
+        Field::Key => {
+            let (left, withdrawn) = ends(registry.keys.get(name)?, registry);
+            left.into_iter().chain(withdrawn).min()
+        }
+        _ => None,
+    }
 }
 
 /// Keys of the table (a view by key alone) used after their owner left, or after they were revoked or had
@@ -33,8 +51,7 @@ pub(crate) fn misuses(table: &Table, registry: &Registry) -> Vec<Misuse> {
         (events > 0).then(|| Misuse { detector, key: key.clone(), cells: used, events: events as f64 })
     };
     let of_key = |(key, entry): (&String, &KeyEntry)| {
-        let left = entry.owner.as_ref().and_then(|owner| registry.people.get(owner)?.left_at);
-        let withdrawn = [entry.revoked_at, entry.expires_at].into_iter().flatten().min();
+        let (left, withdrawn) = ends(entry, registry);
         [(Detector::KeyAfterDeparture, left), (Detector::KeyAfterRevocation, withdrawn)]
             .into_iter()
             .filter_map(|(detector, ended)| misuse(detector, key, ended?))

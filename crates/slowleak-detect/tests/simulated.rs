@@ -358,6 +358,49 @@ fn a_new_colleague_explains_the_rise_of_a_key() {
 }
 
 #[test]
+fn a_user_who_is_back_from_leave_explains_the_rise_of_a_key() {
+    let found = run(&company(27, |pairs, rng| {
+        let leave = |day: usize| (5..50).contains(&day);
+        pairs[10].2 = (0..DAYS).map(|day| if leave(day) { 0.0 } else { poisson(rng, 120.0) }).collect();
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+    }));
+    let about: Vec<_> = found.iter().filter(|finding| finding.entity == name(5)).collect();
+    assert!(!about.is_empty() && about.iter().all(|finding| finding.severity == Severity::Info), "{found:?}");
+    assert!(
+        about[0].summary.contains("user u010, whose activity as a whole is usual"),
+        "{}",
+        about[0].summary
+    );
+}
+
+#[test]
+fn a_user_whose_id_works_for_two_explains_nothing() {
+    let found = run(&company(27, |pairs, rng| {
+        let rate = |day: usize| if day < 50 { 40.0 } else { 120.0 };
+        pairs[10].2 = (0..DAYS).map(|day| poisson(rng, rate(day))).collect();
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+    }));
+    assert!(found[0].severity >= Severity::High && found[0].key.as_deref() == Some(&name(5)), "{found:?}");
+}
+
+#[test]
+fn a_user_who_turns_to_another_table_does_not_explain_its_rise() {
+    // As much work as ever, but from day 90 on a third of it on a table that the user hardly touched before.
+    let mut rng = Pcg64Mcg::seed_from_u64(41);
+    let mut world = company(41, |pairs, rng| pairs[10].2 = busy(rng, 0..DAYS, 120.0));
+    let of_user = |day: usize| if day < 90 { 0.5 } else { 40.0 };
+    let leak: Daily = (0..DAYS).map(|day| poisson(&mut rng, of_user(day))).collect();
+    let mut objects = World { entities: 40, noise: 0.1, memory: 0.3 }.simulate(41);
+    objects[4] = leak.iter().map(|events| events + poisson(&mut rng, 20.0)).collect();
+    let objects: Vec<_> = objects.into_iter().enumerate().map(|(i, counts)| (name(i), counts)).collect();
+    world.tables.push(rollup("object@1d:events", &objects));
+    world.tables.push(rollup("user+object@1d:events", &[(format!("u010 + {}", name(4)), leak)]));
+    let found = run(&world);
+    let about = found.iter().find(|finding| finding.dimension.to_string() == "object").unwrap();
+    assert!(about.entity == name(4) && about.severity >= Severity::High, "{}", about.summary);
+}
+
+#[test]
 fn a_new_colleague_who_had_already_left_explains_nothing() {
     let world = company(22, |pairs, rng| {
         pairs[10].2 = busy(rng, 0..DAYS, 40.0);
