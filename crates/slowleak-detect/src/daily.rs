@@ -1,82 +1,28 @@
-//! A view's cells by day: the form in which series are read.
+//! A view's days on the grid: the form in which series are read.
 
-use slowleak_record::{Micros, Window};
-use slowleak_rollup::{Metric, Sketch, Table};
+use std::ops::Range;
+
+use slowleak_record::Window;
+use slowleak_rollup::DayTable;
 
 use crate::grid::Grid;
 
-/// Events (and, where sketched, distinct subjects) of every entity of a view by day of the grid, sparse.
+/// Events (and, where sketched, distinct subjects) of every entity of a view by day of the grid.
 #[derive(Debug, Clone)]
 pub(crate) struct Daily<'a> {
-    /// Where the entity names are.
-    pub(crate) table: &'a Table,
-    offsets: Vec<usize>,
-    days: Vec<u32>,
-    events: Vec<f64>,
-    /// Estimates; empty where the view has none.
-    subjects: Vec<f64>,
+    /// Where the entities and their days are.
+    pub(crate) table: &'a DayTable,
+    grid: &'a Grid,
+    /// Days a window has, one at least.
+    length: i64,
 }
 
 impl<'a> Daily<'a> {
-    /// Sums the table's cells by day; events of a window of several days are spread evenly over them, which
-    /// is enough to say who carries an excess. Distinct subjects can not be spread: there the answer is
-    /// `None`.
-    pub(crate) fn of(table: &'a Table, grid: &Grid) -> Option<Self> {
-        if table.view.window > Window::DAY {
-            return table.subjects.is_empty().then(|| Self::spread(table, grid));
-        }
-        let sketched = !table.subjects.is_empty();
-        let counts = table.count(Metric::Events);
-        let mut daily = Self {
-            table,
-            offsets: Vec::with_capacity(table.offsets.len()),
-            days: Vec::new(),
-            events: Vec::new(),
-            subjects: Vec::new(),
-        };
-        daily.offsets.push(0);
-        for entity in 0..table.entities.len() {
-            let first = daily.days.len();
-            let mut sketch: Option<Sketch> = None;
-            for cell in table.cells(entity) {
-                let Some(day) = grid.day(table.windows[cell]) else { continue };
-                if daily.days.len() > first && daily.days.last() == Some(&(day as u32)) {
-                    if let Some(last) = daily.events.last_mut() {
-                        *last += counts[cell] as f64;
-                    }
-                    if let Some(sketch) = &mut sketch {
-                        sketch.merge(&table.subjects[cell]);
-                    }
-                } else {
-                    daily.subjects.extend(sketch.take().map(|sketch| sketch.estimate()));
-                    daily.days.push(day as u32);
-                    daily.events.push(counts[cell] as f64);
-                    sketch = sketched.then(|| table.subjects[cell].clone());
-                }
-            }
-            daily.subjects.extend(sketch.map(|sketch| sketch.estimate()));
-            daily.offsets.push(daily.days.len());
-        }
-        Some(daily)
-    }
-
-    fn spread(table: &'a Table, grid: &Grid) -> Self {
-        let counts = table.count(Metric::Events);
-        let length = table.view.window.micros() / Window::DAY.micros();
-        let mut daily =
-            Self { table, offsets: vec![0], days: Vec::new(), events: Vec::new(), subjects: Vec::new() };
-        for entity in 0..table.entities.len() {
-            for cell in table.cells(entity) {
-                // Days outside the log can not have had any of the events.
-                let start = table.windows[cell].0;
-                let days = (0..length).filter_map(|day| grid.day(Micros(start + day * Window::DAY.micros())));
-                let days: Vec<usize> = days.collect();
-                daily.events.extend(days.iter().map(|_| counts[cell] as f64 / days.len() as f64));
-                daily.days.extend(days.iter().map(|day| *day as u32));
-            }
-            daily.offsets.push(daily.days.len());
-        }
-        daily
+    /// Lays a view on the grid. Events of a window of several days are spread evenly over them, which is
+    /// enough to say who carries an excess. Distinct subjects can not be spread: there the answer is `None`.
+    pub(crate) fn of(table: &'a DayTable, grid: &'a Grid) -> Option<Self> {
+        let length = (table.view.window.micros() / Window::DAY.micros()).max(1);
+        (length == 1 || table.subjects.is_empty()).then_some(Self { table, grid, length })
     }
 
     /// Number of entities.
@@ -86,17 +32,27 @@ impl<'a> Daily<'a> {
 
     /// The days on which the entity was active, ascending, with its events.
     pub(crate) fn active(&self, entity: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let cells = self.offsets[entity]..self.offsets[entity + 1];
-        cells.map(|cell| (self.days[cell] as usize, self.events[cell]))
+        self.table.cells(entity).flat_map(|cell| {
+            // Days outside the log can not have had any of the events.
+            let days = self.days(cell);
+            let events = self.table.events[cell] as f64 / days.len() as f64;
+            days.map(move |day| (day, events))
+        })
+    }
+
+    /// The days of a cell's window, as far as they lie on the grid.
+    fn days(&self, cell: usize) -> Range<usize> {
+        let first = i64::from(self.table.days[cell]);
+        self.grid.clip(first..first + self.length)
     }
 
     /// The entity's events over the whole grid.
     pub(crate) fn total(&self, entity: usize) -> f64 {
-        self.events[self.offsets[entity]..self.offsets[entity + 1]].iter().sum()
+        self.active(entity).map(|(_, events)| events).sum()
     }
 
     /// Events in days `days`.
-    pub(crate) fn events_in(&self, entity: usize, days: &std::ops::Range<usize>) -> f64 {
+    pub(crate) fn events_in(&self, entity: usize, days: &Range<usize>) -> f64 {
         self.active(entity).filter(|(day, _)| days.contains(day)).map(|(_, events)| events).sum()
     }
 
@@ -111,13 +67,13 @@ impl<'a> Daily<'a> {
     /// Writes the entity's distinct subjects by day.
     pub(crate) fn fill_subjects(&self, entity: usize, out: &mut [f64]) {
         out.fill(0.0);
-        for cell in self.offsets[entity]..self.offsets[entity + 1] {
-            out[self.days[cell] as usize] = self.subjects[cell];
+        for cell in self.table.cells(entity) {
+            out[self.days(cell)].fill(self.table.subjects[cell]);
         }
     }
 
     /// The entity of that name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.table.entities.binary_search_by(|entity| entity.as_str().cmp(name)).ok()
+        self.table.find(name)
     }
 }
