@@ -6,7 +6,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use slowleak_detect::{DetectConfig, detect};
 use slowleak_record::{Micros, Registry};
-use slowleak_rollup::{Metric, Rollup, Table};
+use slowleak_rollup::{DayTable, Metric, Rollup, Table};
 
 const DAYS: usize = 180;
 
@@ -43,7 +43,8 @@ fn detection(criterion: &mut Criterion) {
         let rollup = keys(entities);
         group.throughput(Throughput::Elements((entities * DAYS) as u64));
         group.bench_with_input(BenchmarkId::new("days", entities), &rollup, |bench, rollup| {
-            bench.iter(|| detect(rollup, &Registry::default(), &DetectConfig::default()));
+            let days: Vec<DayTable> = rollup.tables.iter().map(DayTable::of).collect();
+            bench.iter(|| detect(&days, rollup, &Registry::default(), &DetectConfig::default()));
         });
     }
     group.finish();

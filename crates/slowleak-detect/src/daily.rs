@@ -1,81 +1,52 @@
-//! A view's cells by day: the form in which series are read.
+//! A view's days on the grid: the form in which series are read.
 
-use slowleak_record::{Field, Micros, Window};
-use slowleak_rollup::{Metric, Sketch, Table};
+use std::ops::Range;
+
+use slowleak_record::{Field, Window};
+use slowleak_rollup::DayTable;
 
 use crate::grid::Grid;
 
-/// Events (and, where sketched, distinct subjects) of every entity of a view by day of the grid, sparse.
+/// Events (and, where sketched, distinct subjects) of every entity of a view by day of the grid.
 #[derive(Debug, Clone)]
 pub(crate) struct Daily<'a> {
-    /// Where the entity names are.
-    pub(crate) table: &'a Table,
+    /// Where the entities and their days are.
+    pub(crate) table: &'a DayTable,
+    grid: &'a Grid,
+    /// The days of a view whose windows are longer.
+    spread: Option<Spread>,
+}
+
+/// Events of longer windows, in days of the grid: columns as those of a [`DayTable`].
+#[derive(Debug, Clone)]
+struct Spread {
     offsets: Vec<usize>,
     days: Vec<u32>,
     events: Vec<f64>,
-    /// Estimates; empty where the view has none.
-    subjects: Vec<f64>,
 }
 
 impl<'a> Daily<'a> {
-    /// Sums the table's cells by day; `None` where windows are longer than a day: see [`Self::spread`].
-    pub(crate) fn of(table: &'a Table, grid: &Grid) -> Option<Self> {
-        if table.view.window > Window::DAY {
-            return None;
-        }
-        let sketched = !table.subjects.is_empty();
-        let counts = table.count(Metric::Events);
-        let mut daily = Self {
-            table,
-            offsets: Vec::with_capacity(table.offsets.len()),
-            days: Vec::new(),
-            events: Vec::new(),
-            subjects: Vec::new(),
-        };
-        daily.offsets.push(0);
-        for entity in 0..table.entities.len() {
-            let first = daily.days.len();
-            let mut sketch: Option<Sketch> = None;
-            for cell in table.cells(entity) {
-                let Some(day) = grid.day(table.windows[cell]) else { continue };
-                if daily.days.len() > first && daily.days.last() == Some(&(day as u32)) {
-                    if let Some(last) = daily.events.last_mut() {
-                        *last += counts[cell] as f64;
-                    }
-                    if let Some(sketch) = &mut sketch {
-                        sketch.merge(&table.subjects[cell]);
-                    }
-                } else {
-                    daily.subjects.extend(sketch.take().map(|sketch| sketch.estimate()));
-                    daily.days.push(day as u32);
-                    daily.events.push(counts[cell] as f64);
-                    sketch = sketched.then(|| table.subjects[cell].clone());
-                }
-            }
-            daily.subjects.extend(sketch.map(|sketch| sketch.estimate()));
-            daily.offsets.push(daily.days.len());
-        }
-        Some(daily)
+    /// Lays a view on the grid; `None` where its windows are longer than a day: see [`Self::spread`].
+    pub(crate) fn of(table: &'a DayTable, grid: &'a Grid) -> Option<Self> {
+        (table.view.window <= Window::DAY).then_some(Self { table, grid, spread: None })
     }
 
     /// Spreads events of windows longer than a day over their days as the person (or whatever part of the
     /// entity `guides` know) was active on them, evenly where nobody knows: enough to say who carries an
     /// excess. Distinct subjects can not be spread; there the answer is `None`.
-    pub(crate) fn spread(table: &'a Table, grid: &Grid, guides: &[Self]) -> Option<Self> {
+    pub(crate) fn spread(table: &'a DayTable, grid: &'a Grid, guides: &[Self]) -> Option<Self> {
         if table.view.window <= Window::DAY || !table.subjects.is_empty() {
             return None;
         }
         let dimension = &table.view.dimension;
-        let guided = |(place, field): (usize, &Field)| {
+        let parts = || dimension.parts().iter().enumerate();
+        let people = parts().filter(|(_, field)| **field == Field::User);
+        let guide = people.chain(parts()).find_map(|(place, field)| {
             let guide = guides.iter().find(|guide| guide.table.view.dimension.parts() == [*field])?;
             Some((place, guide))
-        };
-        let guide = dimension.parts().iter().enumerate().filter(|(_, field)| **field == Field::User);
-        let guide = guide.chain(dimension.parts().iter().enumerate()).find_map(guided);
-        let counts = table.count(Metric::Events);
+        });
         let length = table.view.window.micros() / Window::DAY.micros();
-        let mut daily =
-            Self { table, offsets: vec![0], days: Vec::new(), events: Vec::new(), subjects: Vec::new() };
+        let mut spread = Spread { offsets: vec![0], days: Vec::new(), events: Vec::new() };
         let mut active = vec![0.0; grid.days()];
         for (entity, name) in table.entities.iter().enumerate() {
             let known = guide
@@ -86,20 +57,20 @@ impl<'a> Daily<'a> {
             }
             for cell in table.cells(entity) {
                 // Days outside the log can not have had any of the events.
-                let start = table.windows[cell].0;
-                let days = (0..length).filter_map(|day| grid.day(Micros(start + day * Window::DAY.micros())));
-                let mut days: Vec<(usize, f64)> = days.map(|day| (day, active[day])).collect();
-                if days.iter().all(|(_, weight)| *weight <= 0.0) {
-                    days.iter_mut().for_each(|(_, weight)| *weight = 1.0);
+                let first = i64::from(table.days[cell]);
+                let days = grid.clip(first..first + length);
+                let known: f64 = active[days.clone()].iter().sum();
+                let share = |day: usize| {
+                    if known > 0.0 { active[day] / known } else { 1.0 / days.len() as f64 }
+                };
+                for day in days.clone().filter(|day| share(*day) > 0.0) {
+                    spread.days.push(day as u32);
+                    spread.events.push(table.events[cell] as f64 * share(day));
                 }
-                days.retain(|(_, weight)| *weight > 0.0);
-                let whole: f64 = days.iter().map(|(_, weight)| weight).sum();
-                daily.events.extend(days.iter().map(|(_, weight)| counts[cell] as f64 * weight / whole));
-                daily.days.extend(days.iter().map(|(day, _)| *day as u32));
             }
-            daily.offsets.push(daily.days.len());
+            spread.offsets.push(spread.days.len());
         }
-        Some(daily)
+        Some(Self { table, grid, spread: Some(spread) })
     }
 
     /// Number of entities.
@@ -109,17 +80,29 @@ impl<'a> Daily<'a> {
 
     /// The days on which the entity was active, ascending, with its events.
     pub(crate) fn active(&self, entity: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let cells = self.offsets[entity]..self.offsets[entity + 1];
-        cells.map(|cell| (self.days[cell] as usize, self.events[cell]))
+        let cells = match &self.spread {
+            None => self.table.cells(entity),
+            Some(spread) => spread.offsets[entity]..spread.offsets[entity + 1],
+        };
+        cells.filter_map(|cell| match &self.spread {
+            None => Some((self.day(cell)?, self.table.events[cell] as f64)),
+            Some(spread) => Some((spread.days[cell] as usize, spread.events[cell])),
+        })
+    }
+
+    /// Day of the grid of a cell of the table.
+    fn day(&self, cell: usize) -> Option<usize> {
+        let day = i64::from(self.table.days[cell]);
+        self.grid.clip(day..day + 1).next()
     }
 
     /// The entity's events over the whole grid.
     pub(crate) fn total(&self, entity: usize) -> f64 {
-        self.events[self.offsets[entity]..self.offsets[entity + 1]].iter().sum()
+        self.active(entity).map(|(_, events)| events).sum()
     }
 
     /// Events in days `days`.
-    pub(crate) fn events_in(&self, entity: usize, days: &std::ops::Range<usize>) -> f64 {
+    pub(crate) fn events_in(&self, entity: usize, days: &Range<usize>) -> f64 {
         self.active(entity).filter(|(day, _)| days.contains(day)).map(|(_, events)| events).sum()
     }
 
@@ -134,13 +117,15 @@ impl<'a> Daily<'a> {
     /// Writes the entity's distinct subjects by day.
     pub(crate) fn fill_subjects(&self, entity: usize, out: &mut [f64]) {
         out.fill(0.0);
-        for cell in self.offsets[entity]..self.offsets[entity + 1] {
-            out[self.days[cell] as usize] = self.subjects[cell];
+        for cell in self.table.cells(entity) {
+            if let Some(day) = self.day(cell) {
+                out[day] = self.table.subjects[cell];
+            }
         }
     }
 
     /// The entity of that name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.table.entities.binary_search_by(|entity| entity.as_str().cmp(name)).ok()
+        self.table.find(name)
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use slowleak_record::{Field, Micros, Registry, Window};
-use slowleak_rollup::{Dimension, Metric, Rollup, Sketch, Table};
+use slowleak_rollup::{DayTable, Dimension, Lookup, Metric, Table, View};
 
 use crate::attribution::{Cause, Excess};
 use crate::candidate::Candidate;
@@ -16,7 +16,7 @@ use crate::finding::{Detection, Detector, Family as Examined, Finding, Point, Sc
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::identity::finding_id;
-use crate::rules::{Misuse, misuses};
+use crate::rules::{Misuse, suspects};
 use crate::slices::Slices;
 use crate::wording;
 
@@ -24,26 +24,29 @@ use crate::wording;
 /// Who acts comes before what is acted on, since a person's habit can explain what its key and tables did.
 const TESTED: [&[Field]; 4] = [&[Field::User], &[Field::Key], &[Field::Object], &[Field::Key, Field::Object]];
 
-/// The metrics of a rollup that are read; the others may be left out.
-pub const METRICS: [Metric; 2] = [Metric::Events, Metric::Subjects];
-
 /// An interval that ends no earlier than this before the data does is still open.
 const OPEN_WITHIN: i64 = Micros::DAY / 2;
 
-/// Finds the anomalous intervals of a rollup. Pure: the same rollup, registry and configuration give the
-/// same findings, whatever the threads.
-pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> Detection {
-    let Some(grid) = Grid::of(rollup) else { return Detection::default() };
-    let events = event_tables(rollup);
+/// Finds the anomalous intervals of a rollup. Its days are all in memory; of its cells, which would not fit, `rollup` is
+/// asked for those of the entities that findings name. Pure: the same rollup, registry and configuration give the same
+/// findings, whatever the threads.
+///
+/// # Errors
+/// The cells of such an entity can not be had.
+pub fn detect<L: Lookup>(
+    days: &[DayTable],
+    rollup: &L,
+    registry: &Registry,
+    config: &DetectConfig,
+) -> Result<Detection, L::Error> {
+    let Some(grid) = Grid::of(days) else { return Ok(Detection::default()) };
+    let events = finest(days.iter());
+    let subjects = finest(days.iter().filter(|table| !table.subjects.is_empty()));
     let mut dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let spread: Vec<Daily<'_>> =
         events.iter().filter_map(|table| Daily::spread(table, &grid, &dailies)).collect();
     dailies.extend(spread);
-    let mut with_subjects: Vec<&Table> =
-        rollup.tables.iter().filter(|table| !table.subjects.is_empty()).collect();
-    with_subjects.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
-    let sketched: Vec<Daily<'_>> =
-        with_subjects.into_iter().filter_map(|table| Daily::of(table, &grid)).collect();
+    let sketched: Vec<Daily<'_>> = subjects.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let slices = Slices::new(&dailies);
 
     let mut families: Vec<Family<'_>> = Vec::new();
@@ -66,18 +69,29 @@ pub fn detect(rollup: &Rollup, registry: &Registry, config: &DetectConfig) -> De
     }
     borrow_tails(&mut families);
 
-    let run = Run { rollup, registry, config, grid: &grid, slices: &slices, families: &families, tails };
-    let mut candidates = run.misuses(&events);
+    let run = Run {
+        events: &events,
+        subjects: &subjects,
+        rollup,
+        registry,
+        config,
+        grid: &grid,
+        slices: &slices,
+        families: &families,
+        tails,
+    };
+    let mut candidates = run.misuses()?;
     candidates.extend(run.candidates());
+    let leaks = fold(candidates, &slices);
     let mut findings: Vec<Finding> =
-        fold(candidates, &slices).iter().map(|members| run.finding(members, &events)).collect();
+        leaks.iter().map(|members| run.finding(members)).collect::<Result<_, _>>()?;
     rank(&mut findings);
-    Detection { findings, scope: run.scope() }
+    Ok(Detection { findings, scope: run.scope() })
 }
 
 /// For each dimension the table with the finest window, which has the most to say about edges.
-fn event_tables(rollup: &Rollup) -> Vec<&Table> {
-    let mut tables: Vec<&Table> = rollup.tables.iter().collect();
+fn finest<'a>(tables: impl Iterator<Item = &'a DayTable>) -> Vec<&'a DayTable> {
+    let mut tables: Vec<&DayTable> = tables.collect();
     tables.sort_by(|a, b| (&a.view.dimension, a.view.window).cmp(&(&b.view.dimension, b.view.window)));
     tables.dedup_by(|next, kept| next.view.dimension == kept.view.dimension);
     tables
@@ -115,8 +129,12 @@ fn borrow_tails(families: &mut [Family<'_>]) {
     }
 }
 
-struct Run<'a> {
-    rollup: &'a Rollup,
+struct Run<'a, L> {
+    /// For each dimension the finest table.
+    events: &'a [&'a DayTable],
+    /// For each dimension the finest table with sketches.
+    subjects: &'a [&'a DayTable],
+    rollup: &'a L,
     registry: &'a Registry,
     config: &'a DetectConfig,
     grid: &'a Grid,
@@ -126,7 +144,7 @@ struct Run<'a> {
     tails: f64,
 }
 
-impl Run<'_> {
+impl<L: Lookup> Run<'_, L> {
     /// Every campaign that error control lets through, with its honest cause where it has one.
     fn candidates(&self) -> Vec<Candidate> {
         let mut candidates = Vec::new();
@@ -192,30 +210,27 @@ impl Run<'_> {
     }
 
     /// Rule candidates: keys used after their end.
-    fn misuses(&self, events: &[&Table]) -> Vec<Candidate> {
-        let by_key = |table: &&&Table| {
+    fn misuses(&self) -> Result<Vec<Candidate>, L::Error> {
+        let by_key = |table: &&&DayTable| {
             table.view.dimension.parts() == [Field::Key] && table.view.window <= Window::DAY
         };
-        let Some(table) = events.iter().find(by_key) else { return Vec::new() };
-        let window = table.view.window.micros();
+        let Some(table) = self.events.iter().find(by_key) else { return Ok(Vec::new()) };
+        let day = |time: Micros| self.grid.day(time).unwrap_or(0);
         let candidate = |used: Misuse| {
-            let first = table.windows[used.cells.start];
-            let last = table.windows[used.cells.end - 1];
             let mut timeline = vec![(0.0, 0.0); self.grid.days()];
-            if let (Some(daily), Ok(entity)) =
-                (self.slices.view(&[Field::Key]), table.entities.binary_search(&used.key))
+            if let Some(daily) = self.slices.view(&[Field::Key])
+                && let Some(entity) = daily.find(&used.key)
             {
                 daily.active(entity).for_each(|(day, events)| timeline[day].0 = events);
             }
-            let day = |time: Micros| self.grid.day(time).unwrap_or(0);
             Candidate {
                 detector: used.detector,
                 dimension: table.view.dimension.clone(),
                 entity: used.key.clone(),
                 who: vec![(Field::Key, used.key)],
                 metric: Metric::Events,
-                days: day(first)..day(Micros(last.0 + window - 1)) + 1,
-                anchor: day(first),
+                days: day(used.start)..day(Micros(used.end.0 - 1)) + 1,
+                anchor: day(used.start),
                 observed: used.events,
                 expected: 0.0,
                 excess_events: used.events,
@@ -225,27 +240,30 @@ impl Run<'_> {
                 score: 0.0,
                 expected_false: None,
                 cause: None,
-                edges: Some((first, Micros(last.0 + window))),
+                edges: Some((used.start, used.end)),
                 timeline,
             }
         };
-        misuses(table, self.registry).into_iter().map(candidate).collect()
+        let mut candidates = Vec::new();
+        for suspect in suspects(table, self.registry) {
+            let cells = self.rollup.entity(&only(&table.view, Metric::Events), &suspect.key)?;
+            candidates.extend(suspect.misuse(&cells).map(candidate));
+        }
+        Ok(candidates)
     }
 
-    fn finding(&self, members: &[Candidate], events: &[&Table]) -> Finding {
-        let bounds: Vec<(Micros, Micros)> =
-            members.iter().map(|member| self.bounds(member, events)).collect();
+    fn finding(&self, members: &[Candidate]) -> Result<Finding, L::Error> {
         // Shares are of whole days, so they are taken before the figures move to the final edges.
         let shares = self.shares(&members[0]);
-        let recount =
-            |(member, bounds): (&Candidate, &(Micros, Micros))| self.recount(member, *bounds, events);
-        let members: Vec<Candidate> = members.iter().zip(&bounds).map(recount).collect();
+        let edged: Vec<(Candidate, (Micros, Micros))> =
+            members.iter().map(|member| self.edged(member)).collect::<Result<_, _>>()?;
+        let (members, bounds): (Vec<Candidate>, Vec<(Micros, Micros)>) = edged.into_iter().unzip();
         let lead = &members[0];
         let (start, end) = bounds[0];
         let open = end.0 + OPEN_WITHIN >= self.grid.end().0;
         // Sketches are of whole days: on a short interval they count what lies around it, too.
         let most = if lead.metric == Metric::Events { lead.observed } else { f64::INFINITY };
-        let subjects = self.subjects(lead, start, end).map(|subjects| subjects.min(most));
+        let subjects = self.subjects(lead, start, end)?.map(|subjects| subjects.min(most));
         let known = |field: Field| members.iter().find_map(|member| member.part(field)).map(str::to_owned);
         // A compound's own part wins; else what the evidence names, or what carries nearly all of it.
         let carried = |field: Field| {
@@ -293,53 +311,56 @@ impl Run<'_> {
         let owner = lead.part(Field::Key).and_then(|key| self.registry.keys.get(key)?.owner.as_ref());
         let left = owner.and_then(|owner| Some((owner.as_str(), self.registry.people.get(owner)?.left_at?)));
         finding.summary = wording::summary(&finding, lead.cause.as_ref(), left);
-        finding
+        Ok(finding)
     }
 
-    /// Start and end of a candidate to the finest window.
-    fn bounds(&self, candidate: &Candidate, events: &[&Table]) -> (Micros, Micros) {
-        if let Some(edges) = candidate.edges {
-            return edges;
-        }
-        let table = events.iter().find(|table| table.view.dimension == candidate.dimension);
+    /// The candidate with its figures between its final edges, and these.
+    fn edged(&self, candidate: &Candidate) -> Result<(Candidate, (Micros, Micros)), L::Error> {
+        let table = self.events.iter().find(|table| table.view.dimension == candidate.dimension);
+        let table = table.filter(|table| table.find(&candidate.entity).is_some());
+        let Some(table) = table else { return Ok((candidate.clone(), self.coarse(candidate))) };
+        let cells = self.rollup.entity(&only(&table.view, Metric::Events), &candidate.entity)?;
+        let bounds = candidate.edges.unwrap_or_else(|| self.bounds(candidate, &cells));
+        Ok((self.recount(candidate, bounds, &cells), bounds))
+    }
+
+    /// Start and end of a candidate to the day.
+    fn coarse(&self, candidate: &Candidate) -> (Micros, Micros) {
         let day_end = self.grid.start(candidate.days.end).min(self.grid.end());
-        let coarse = (self.grid.start(candidate.days.start), day_end);
-        let Some(table) = table else { return coarse };
-        let Ok(entity) = table.entities.binary_search(&candidate.entity) else { return coarse };
+        candidate.edges.unwrap_or((self.grid.start(candidate.days.start), day_end))
+    }
+
+    /// Start and end of a candidate to the finest window, in which its cells are.
+    fn bounds(&self, candidate: &Candidate, cells: &Table) -> (Micros, Micros) {
+        let coarse = self.coarse(candidate);
         // Edges are placed by events; the other metrics have no finer grid than the day.
         let (start, end) = if candidate.metric != Metric::Events {
             coarse
         } else {
             let days = candidate.days.len() as f64;
             let ratio = candidate.observed / candidate.expected.max(0.5);
-            refine(
-                table,
-                entity,
-                Coarse { start: coarse.0, end: coarse.1, expected_per_day: candidate.expected / days, ratio },
-            )
+            let expected_per_day = candidate.expected / days;
+            refine(cells, Coarse { start: coarse.0, end: coarse.1, expected_per_day, ratio })
         };
         // Never before the first event inside, nor after the last.
-        let cells = table.cells(entity);
-        let windows = &table.windows[cells];
+        let windows = &cells.windows;
         let inside = |time: &&Micros| (start..end).contains(time);
         let first = windows.iter().find(inside).copied().unwrap_or(start);
         let last =
-            windows.iter().rev().find(inside).map_or(end, |w| Micros(w.0 + table.view.window.micros()));
+            windows.iter().rev().find(inside).map_or(end, |w| Micros(w.0 + cells.view.window.micros()));
         (first, last.min(self.grid.end()))
     }
 
     /// The candidate with its figures counted between its final edges, gaps between episodes included, so that
     /// anyone can count them again from the records.
-    fn recount(&self, candidate: &Candidate, (start, end): (Micros, Micros), events: &[&Table]) -> Candidate {
+    fn recount(&self, candidate: &Candidate, (start, end): (Micros, Micros), cells: &Table) -> Candidate {
         let mut candidate = candidate.clone();
         if candidate.metric != Metric::Events {
             return candidate;
         }
-        let table = events.iter().find(|table| table.view.dimension == candidate.dimension);
-        let Some(table) = table else { return candidate };
-        let Ok(entity) = table.entities.binary_search(&candidate.entity) else { return candidate };
-        let inside = table.cells(entity).filter(|cell| (start..end).contains(&table.windows[*cell]));
-        candidate.observed = inside.map(|cell| table.count(Metric::Events)[cell] as f64).sum();
+        let counts = cells.windows.iter().zip(cells.count(Metric::Events));
+        let inside = counts.filter(|(window, _)| (start..end).contains(window));
+        candidate.observed = inside.map(|(_, events)| *events as f64).sum();
         let expected = candidate.timeline.iter().enumerate().map(|(day, (_, expected))| {
             let from = self.grid.start(day).0;
             let overlap = (from + Micros::DAY).min(end.0) - from.max(start.0);
@@ -350,23 +371,11 @@ impl Run<'_> {
     }
 
     /// Distinct subjects of the leading entity in the interval, from the union of its sketches.
-    fn subjects(&self, lead: &Candidate, start: Micros, end: Micros) -> Option<f64> {
-        let table = self
-            .rollup
-            .tables
-            .iter()
-            .filter(|table| table.view.dimension == lead.dimension && !table.subjects.is_empty())
-            .min_by_key(|table| table.view.window)?;
-        let entity = table.entities.binary_search(&lead.entity).ok()?;
-        let window = table.view.window.micros();
-        let mut union = Sketch::default();
-        for cell in table.cells(entity) {
-            let from = table.windows[cell].0;
-            if from < end.0 && from + window > start.0 {
-                union.merge(&table.subjects[cell]);
-            }
-        }
-        Some(union.estimate())
+    fn subjects(&self, lead: &Candidate, start: Micros, end: Micros) -> Result<Option<f64>, L::Error> {
+        let table = self.subjects.iter().find(|table| table.view.dimension == lead.dimension);
+        let table = table.filter(|table| table.find(&lead.entity).is_some());
+        let cells = table.map(|table| self.rollup.entity(&only(&table.view, Metric::Subjects), &lead.entity));
+        Ok(cells.transpose()?.map(|cells| cells.union(&(start..end)).estimate()))
     }
 
     fn shares(&self, lead: &Candidate) -> Vec<Share> {
@@ -421,6 +430,11 @@ impl Run<'_> {
         });
         Scope { families: families.collect() }
     }
+}
+
+/// The view with one metric (and events, which all have).
+fn only(view: &View, metric: Metric) -> View {
+    View::new(view.dimension.clone(), view.window, [metric])
 }
 
 fn parts(dimension: &Dimension, entity: &str) -> Vec<(Field, String)> {

@@ -20,18 +20,17 @@ pub(crate) struct Coarse {
 }
 
 /// Moves both edges to where the sum of window scores inside is largest. Windows are scored as Poisson
-/// counts of a rate that is flat over the day: enough to place an edge, not to judge an interval.
-pub(crate) fn refine(table: &Table, entity: usize, coarse: Coarse) -> (Micros, Micros) {
-    let window = table.view.window.micros();
+/// counts of a rate that is flat over the day: enough to place an edge, not to judge an interval. All cells are
+/// of the entity whose interval it is.
+pub(crate) fn refine(cells: &Table, coarse: Coarse) -> (Micros, Micros) {
+    let window = cells.view.window.micros();
     if window >= Micros::DAY || coarse.ratio <= 1.0 {
         return (coarse.start, coarse.end);
     }
-    let cells = table.cells(entity);
-    let windows = &table.windows[cells.clone()];
-    let events = &table.count(Metric::Events)[cells];
+    let events = cells.count(Metric::Events);
     let mean = coarse.expected_per_day * window as f64 / Micros::DAY as f64;
     let score = |start: i64| {
-        let found = windows.binary_search(&Micros(start));
+        let found = cells.windows.binary_search(&Micros(start));
         let count = found.map_or(0.0, |cell| events[cell] as f64);
         count * coarse.ratio.ln() - (coarse.ratio - 1.0) * mean
     };

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use slowleak_record::{Micros, Window};
-use slowleak_rollup::{Metric, Rollup};
+use slowleak_rollup::DayTable;
 
 /// Stretches of days further apart than this are judged apart when the grid is laid...
 const STRAY_GAP_DAYS: i64 = 365;
@@ -20,30 +21,28 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// The grid that holds every cell of `rollup`; `None` where it has no cell.
-    pub(crate) fn of(rollup: &Rollup) -> Option<Self> {
+    /// The grid that holds every day of the tables; `None` where they have none.
+    pub(crate) fn of(tables: &[DayTable]) -> Option<Self> {
         // A week's window starts before its first record: the finer tables alone tell the days.
-        let tables =
-            || rollup.tables.iter().filter(|table| !table.is_empty() && table.view.window <= Window::DAY);
+        let tables = || tables.iter().filter(|table| table.view.window <= Window::DAY);
         let mut events = BTreeMap::<i64, f64>::new();
         for table in tables() {
-            for (window, count) in table.windows.iter().zip(table.count(Metric::Events)) {
-                *events.entry(day_number(*window)).or_default() += *count as f64;
+            for (day, count) in table.days.iter().zip(&table.events) {
+                *events.entry(i64::from(*day)).or_default() += *count as f64;
             }
         }
         let (first, last) = span(&events)?;
         let days = usize::try_from(last - first + 1).ok()?;
         // The finest window tells best where the data ends; of several views, the one that reaches furthest.
         let ends = tables().filter_map(|table| {
-            let last_window = table.windows.iter().filter(|window| day_number(**window) == last).max()?;
+            let last_window = table.latest.get(&i32::try_from(last).ok()?)?;
             Some((table.view.window, Reverse(last_window.0 + table.view.window.micros())))
         });
         let end = ends.min().map_or(Micros((last + 1) * Micros::DAY), |(_, Reverse(end))| Micros(end));
         let mut grid = Self { first, logged: vec![false; days], end };
-        for window in tables().flat_map(|table| &table.windows) {
-            if let Some(day) = grid.day(*window) {
-                grid.logged[day] = true;
-            }
+        for day in events.keys() {
+            let day = grid.clip(*day..day + 1);
+            grid.logged[day].fill(true);
         }
         Some(grid)
     }
@@ -56,6 +55,12 @@ impl Grid {
     /// Position of the day that holds `time`, where it lies on the grid.
     pub(crate) fn day(&self, time: Micros) -> Option<usize> {
         usize::try_from(day_number(time) - self.first).ok().filter(|day| *day < self.logged.len())
+    }
+
+    /// Those of some days since 1970-01-01 that lie on the grid.
+    pub(crate) fn clip(&self, days: Range<i64>) -> Range<usize> {
+        let position = |day: i64| (day - self.first).clamp(0, self.logged.len() as i64) as usize;
+        position(days.start)..position(days.end)
     }
 
     /// First instant of day `day`.

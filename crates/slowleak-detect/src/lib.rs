@@ -36,6 +36,6 @@ mod slices;
 mod wording;
 
 pub use config::DetectConfig;
-pub use detect::{METRICS, detect};
+pub use detect::detect;
 pub use finding::{Detection, Detector, Evidence, Family, Finding, Point, Scope, Severity, Share};
 pub use quality::{EVENT_IOU, FalseFinding, LeakOutcome, Match, Quality, SeverityCount, quality};

@@ -1,9 +1,7 @@
 //! Rules: facts about a key's life that need no statistics.
 
-use std::ops::Range;
-
 use slowleak_record::{Field, KeyEntry, Micros, Registry};
-use slowleak_rollup::{Metric, Table};
+use slowleak_rollup::{DayTable, Metric, Table};
 
 use crate::finding::Detector;
 
@@ -12,10 +10,20 @@ use crate::finding::Detector;
 pub(crate) struct Misuse {
     pub(crate) detector: Detector,
     pub(crate) key: String,
-    /// Cells of the key's table from the first window that starts at or after the key's end.
-    pub(crate) cells: Range<usize>,
-    /// Events in them.
+    /// Start of the first window in which it was.
+    pub(crate) start: Micros,
+    /// End of the last.
+    pub(crate) end: Micros,
+    /// Events from one to the other.
     pub(crate) events: f64,
+}
+
+/// A key that was active on the day of its end or later.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Suspect {
+    detector: Detector,
+    pub(crate) key: String,
+    ended: Micros,
 }
 
 /// When the key's owner left, and when the key itself was withdrawn or expired, where the registries know.
@@ -36,26 +44,40 @@ pub(crate) fn end_of(registry: &Registry, field: Field, name: &str) -> Option<Mi
     }
 }
 
-/// Keys of the table (a view by key alone) used after their owner left, or after they were revoked or had
-/// expired; in key order, a finding a rule.
-///
-/// A window that began before that moment is not counted: part of it may have been legitimate. So the rule
-/// is certain, and late by at most one window.
-pub(crate) fn misuses(table: &Table, registry: &Registry) -> Vec<Misuse> {
-    let misuse = |detector: Detector, key: &String, ended: Micros| {
-        let entity = table.entities.binary_search(key).ok()?;
-        let cells = table.cells(entity);
-        let first = cells.start + table.windows[cells.clone()].partition_point(|window| *window < ended);
-        let used = first..cells.end;
-        let events: i64 = table.count(Metric::Events)[used.clone()].iter().sum();
-        (events > 0).then(|| Misuse { detector, key: key.clone(), cells: used, events: events as f64 })
+/// Keys of the table (a view by key alone) that may have been used after their owner left, or after they were revoked
+/// or had expired; in key order, one a rule. Their days alone do not tell: see [`Suspect::misuse`].
+pub(crate) fn suspects(table: &DayTable, registry: &Registry) -> Vec<Suspect> {
+    let suspect = |detector: Detector, key: &String, ended: Micros| {
+        let days = table.cells(table.find(key)?);
+        let last = i64::from(*table.days[days].last()?);
+        ((last + 1) * Micros::DAY > ended.0).then(|| Suspect { detector, key: key.clone(), ended })
     };
     let of_key = |(key, entry): (&String, &KeyEntry)| {
         let (left, withdrawn) = ends(entry, registry);
         [(Detector::KeyAfterDeparture, left), (Detector::KeyAfterRevocation, withdrawn)]
             .into_iter()
-            .filter_map(|(detector, ended)| misuse(detector, key, ended?))
+            .filter_map(|(detector, ended)| suspect(detector, key, ended?))
             .collect::<Vec<_>>()
     };
     registry.keys.iter().flat_map(of_key).collect()
+}
+
+impl Suspect {
+    /// What the key's cells say; all of them are of this key.
+    ///
+    /// A window that began before its end is not counted: part of it may have been legitimate. So the rule is certain,
+    /// and late by at most one window.
+    pub(crate) fn misuse(&self, cells: &Table) -> Option<Misuse> {
+        let used = cells.windows.partition_point(|window| *window < self.ended)..cells.len();
+        let events: i64 = cells.count(Metric::Events)[used.clone()].iter().sum();
+        let first = *cells.windows[used].first()?;
+        let last = *cells.windows.last()?;
+        (events > 0).then(|| Misuse {
+            detector: self.detector,
+            key: self.key.clone(),
+            start: first,
+            end: Micros(last.0 + cells.view.window.micros()),
+            events: events as f64,
+        })
+    }
 }

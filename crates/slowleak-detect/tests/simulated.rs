@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Gamma, Normal, Poisson};
 use rand_pcg::Pcg64Mcg;
-use slowleak_detect::{DetectConfig, Detector, Severity, detect};
+use slowleak_detect::{DetectConfig, Detection, Detector, Severity};
 use slowleak_record::{KeyEntry, Micros, PersonEntry, Registry, Window};
-use slowleak_rollup::{Metric, Rollup, Table, View};
+use slowleak_rollup::{DayTable, Lookup, Metric, Rollup, Sketch, Table, View};
 
 const DAYS: usize = 180;
 
@@ -101,8 +104,14 @@ fn keys(series: Vec<Daily>) -> Rollup {
     Rollup { tables: vec![rollup("key@1d:events", &named)] }
 }
 
+fn detect(rollup: &Rollup, registry: &Registry) -> Detection {
+    let days: Vec<DayTable> = rollup.tables.iter().map(DayTable::of).collect();
+    let Ok(detection) = slowleak_detect::detect(&days, rollup, registry, &DetectConfig::default());
+    detection
+}
+
 fn run(rollup: &Rollup) -> Vec<slowleak_detect::Finding> {
-    detect(rollup, &Registry::default(), &DetectConfig::default()).findings
+    detect(rollup, &Registry::default()).findings
 }
 
 /// Adds `share` of the mean to the days of the leak.
@@ -189,7 +198,7 @@ fn use_after_the_owner_left_is_a_fact() {
     registry.keys.insert(name(4), KeyEntry { owner: Some("kim".to_owned()), ..Default::default() });
     registry.people.insert("kim".to_owned(), PersonEntry { group: None, left_at: Some(day(100)) });
     let expected: f64 = series[4][100..].iter().sum();
-    let detection = detect(&keys(series), &registry, &DetectConfig::default());
+    let detection = detect(&keys(series), &registry);
     let finding = &detection.findings[0];
     assert_eq!((finding.detector, finding.rank), (Detector::KeyAfterDeparture, 1));
     assert_eq!((finding.entity.as_str(), finding.start), (name(4).as_str(), day(100)));
@@ -209,7 +218,7 @@ fn use_before_the_owner_left_that_day_is_not_counted() {
     let mut registry = Registry::default();
     registry.keys.insert("k".to_owned(), KeyEntry { owner: Some("kim".to_owned()), ..Default::default() });
     registry.people.insert("kim".to_owned(), PersonEntry { group: None, left_at: Some(at(12)) });
-    let findings = detect(&Rollup { tables: vec![table] }, &registry, &DetectConfig::default()).findings;
+    let findings = detect(&Rollup { tables: vec![table] }, &registry).findings;
     assert_eq!(findings.len(), 1);
     assert_eq!((findings[0].start, findings[0].end, findings[0].observed), (at(12), at(16), 5.0));
 }
@@ -221,7 +230,7 @@ fn use_after_revocation_or_expiry_is_a_fact() {
     registry.keys.insert(name(4), KeyEntry { expires_at: Some(day(120)), ..Default::default() });
     let revoked = KeyEntry { revoked_at: Some(day(90)), expires_at: Some(day(150)), ..Default::default() };
     registry.keys.insert(name(5), revoked);
-    let found = detect(&keys(series), &registry, &DetectConfig::default()).findings;
+    let found = detect(&keys(series), &registry).findings;
     let rule = |entity: usize| found.iter().find(|finding| finding.entity == name(entity)).unwrap();
     assert!([4, 5].iter().all(|entity| rule(*entity).detector == Detector::KeyAfterRevocation));
     assert_eq!((rule(4).start, rule(5).start), (day(120), day(90)));
@@ -409,7 +418,7 @@ fn a_new_colleague_who_had_already_left_explains_nothing() {
     });
     let mut registry = Registry::default();
     registry.people.insert("newcomer".to_owned(), PersonEntry { group: None, left_at: Some(day(30)) });
-    let found = detect(&world, &registry, &DetectConfig::default()).findings;
+    let found = detect(&world, &registry).findings;
     assert!(found[0].severity >= Severity::Medium && found[0].entity.contains(&name(5)), "{found:?}");
 }
 
@@ -468,12 +477,86 @@ fn a_level_that_fell_for_good_is_no_leak_before_the_fall() {
     }
 }
 
+/// A rollup that tells of whom it was asked, and refuses to answer about some.
+struct Asked<'a> {
+    rollup: &'a Rollup,
+    refused: Option<&'a str>,
+    names: RefCell<BTreeSet<String>>,
+}
+
+impl Lookup for Asked<'_> {
+    type Error = String;
+
+    fn entity(&self, view: &View, name: &str) -> Result<Table, String> {
+        self.names.borrow_mut().insert(name.to_owned());
+        if self.refused == Some(name) {
+            return Err(format!("{name} can not be read"));
+        }
+        let Ok(table) = self.rollup.entity(view, name);
+        Ok(table)
+    }
+}
+
+#[test]
+fn only_the_cells_of_findings_are_asked_for_and_their_loss_is_an_error() {
+    let mut series = World { entities: 150, noise: 0.05, memory: 0.5 }.simulate(2);
+    leak(&mut series[12], 60..157, 2.0, &mut Pcg64Mcg::seed_from_u64(2));
+    let rollup = keys(series);
+    let days: Vec<DayTable> = rollup.tables.iter().map(DayTable::of).collect();
+    let registry = Registry::default();
+    let detect = |refused| {
+        let asked = Asked { rollup: &rollup, refused, names: RefCell::default() };
+        let detection = slowleak_detect::detect(&days, &asked, &registry, &DetectConfig::default());
+        (detection, asked.names.into_inner())
+    };
+    let (detection, names) = detect(None);
+    let found: BTreeSet<String> = detection.unwrap().findings.into_iter().map(|f| f.entity).collect();
+    assert!(found.contains(&name(12)));
+    assert_eq!(names, found);
+    assert_eq!(detect(Some(&name(12))).0.unwrap_err(), format!("{} can not be read", name(12)));
+}
+
+#[test]
+fn accounts_are_counted_from_the_sketches_of_the_interval() {
+    // Every key touches two accounts of its own a day, the leaking one thirty others in each of twenty days.
+    let mut table = rollup("key@1d:events", &keys_of(40));
+    table.view = "key@1d:events,subjects".parse().unwrap();
+    for entity in 0..40 {
+        for cell in table.cells(entity) {
+            let day = (table.windows[cell].0 - start().0) / Micros::DAY;
+            let mut accounts = vec![2 * entity as i64, 2 * entity as i64 + 1];
+            if entity == 7 && (100..120).contains(&day) {
+                accounts.extend((0..30).map(|account| 1000 + 30 * day + account));
+                table.counts[Metric::Events as usize][cell] += 30;
+            }
+            let mut sketch = Sketch::default();
+            accounts.iter().for_each(|account| sketch.insert_hash(subject_hash(*account)));
+            table.subjects.push(sketch);
+        }
+    }
+    let found = run(&Rollup { tables: vec![table] });
+    let leak = found.iter().find(|finding| finding.entity == name(7)).unwrap();
+    assert_eq!((leak.start, leak.end), (day(100), day(120)));
+    assert!((leak.subjects.unwrap() / 602.0 - 1.0).abs() < 0.1, "{leak:?}");
+}
+
+/// Keys that are used alike every day.
+fn keys_of(keys: usize) -> Vec<(String, Daily)> {
+    let mut rng = Pcg64Mcg::seed_from_u64(5);
+    (0..keys).map(|key| (name(key), (0..DAYS).map(|_| 1.0 + poisson(&mut rng, 9.0)).collect())).collect()
+}
+
+/// Any hash will do, as long as it spreads well.
+fn subject_hash(account: i64) -> u64 {
+    Pcg64Mcg::seed_from_u64(account as u64).random()
+}
+
 #[test]
 fn threads_do_not_change_a_bit() {
     let world = company(24, |pairs, rng| pairs[10].2 = busy(rng, 60..150, 90.0));
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| detect(&world, &Registry::default(), &DetectConfig::default()))
+        pool.install(|| detect(&world, &Registry::default()))
     };
     assert_eq!(on(1), on(3));
 }

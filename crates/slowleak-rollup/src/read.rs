@@ -1,24 +1,20 @@
-//! Reading a rollup store, our own or one made by hand. In: a folder. Out: a rollup in canonical form, or
-//! what is wrong with which file.
+//! Reading a rollup store, our own or one made by hand. In: a folder. Out: a rollup in canonical form, its views as
+//! detection wants them, or the cells of one entity; or what is wrong with which file.
 
-use std::fs::{self, File};
-use std::path::Path;
-use std::sync::Arc;
+mod batch;
+mod file;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
-use parquet::errors::ParquetError;
-use slowleak_record::{InputError, InputResult, Window, discover, guarded};
-use slowleak_scan::columns::{self, TextColumn};
-use slowleak_scan::{Counts, Names};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use slowleak_record::{InputError, InputResult, Window, discover};
+use slowleak_scan::columns::TextColumn;
 
 use crate::assemble::{ranked, table};
 use crate::cells::Cells;
-use crate::{Dimension, Metric, Rollup, RollupError, Sketch, Table, View};
+use crate::{Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
+use batch::Reading;
+use file::{Rows, ViewFile};
 
 impl Rollup {
     /// Reads the rollup in `dir`: every folder in it named `DIMENSION@WINDOW`, and all Parquet files inside
@@ -34,12 +30,46 @@ impl Rollup {
     /// No such folder or none of a view in it; a file that is no Parquet, lacks a column, or holds nulls,
     /// negative or fractional counts, unaligned windows, or damaged sketches.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RollupError> {
+        let stored = Stored::open(dir)?;
+        let tables = stored.views.iter().map(|view| view.read(&Metric::ALL, Rows::All));
+        let mut tables: Vec<Table> = tables.collect::<InputResult<_>>()?;
+        tables.sort_by(|a, b| a.view.cmp(&b.view));
+        Ok(Self { tables })
+    }
+
+    /// Whether the file at `path` was written by [`Rollup::write`]; a file that can not be read was not.
+    pub fn wrote(path: impl AsRef<Path>) -> bool {
+        ViewFile::open(path.as_ref(), Rows::All).is_ok_and(|file| file.is_ours())
+    }
+}
+
+/// A rollup on disk, of which as much is read as is asked for.
+#[derive(Debug)]
+pub struct Stored {
+    dir: PathBuf,
+    /// In the order of their folders' names.
+    views: Vec<StoredView>,
+}
+
+#[derive(Debug)]
+struct StoredView {
+    folder: PathBuf,
+    dimension: Dimension,
+    window: Window,
+    files: Vec<PathBuf>,
+}
+
+impl Stored {
+    /// Looks for views in `dir`, as [`Rollup::read`] does.
+    ///
+    /// # Errors
+    /// No such folder or none of a view in it, or one of a view without a Parquet file.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, RollupError> {
         let dir = dir.as_ref();
         let broken = |error: std::io::Error| {
             InputError::new(dir, error)
                 .remedy("name the rollup folder of a run, with a folder per view in it")
         };
-        let mut tables = Vec::new();
         let mut names = Vec::new();
         for entry in fs::read_dir(dir).map_err(broken)? {
             let entry = entry.map_err(broken)?;
@@ -49,34 +79,158 @@ impl Rollup {
             }
         }
         names.sort();
-        for name in names {
-            let folder = dir.join(&name);
-            let (dimension, window) = parse_folder(&name).ok_or_else(|| {
-                InputError::new(&folder, "the folder's name is no view")
-                    .remedy("name it DIMENSION@WINDOW, for instance key@1h, or start it with an underscore")
-            })?;
-            tables.push(read_view(&folder, dimension, window)?);
-        }
-        if tables.is_empty() {
+        let views: Vec<StoredView> =
+            names.iter().map(|name| StoredView::find(&dir.join(name), name)).collect::<InputResult<_>>()?;
+        if views.is_empty() {
             return Err(InputError::new(dir, "no view here")
                 .remedy("expected folders named DIMENSION@WINDOW, for instance key@1h/part-0.parquet")
                 .into());
         }
-        tables.sort_by(|a: &Table, b| a.view.cmp(&b.view));
-        Ok(Self { tables })
+        Ok(Self { dir: dir.to_path_buf(), views })
+    }
+
+    /// Hands the cells of every view to `gather`. Of a file that [`Rollup::write`] made, one row group is in memory at
+    /// a time; others may hold the cells of an entity anywhere, so that a view of theirs is read whole.
+    ///
+    /// # Errors
+    /// Those of [`Rollup::read`], in the columns that are gathered.
+    pub fn gather(&self, gather: &mut Gather<'_>) -> Result<(), RollupError> {
+        Ok(self.views.iter().try_for_each(|view| view.gather(gather))?)
     }
 }
 
-impl Rollup {
-    /// Whether the file at `path` was written by [`Rollup::write`], told by the name of the writer in its
-    /// footer; a file that can not be read was not.
-    pub fn wrote(path: impl AsRef<Path>) -> bool {
-        let Ok(file) = File::open(path) else { return false };
-        let footer = guarded(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
-        footer.is_ok_and(|footer| {
-            let writer = footer.metadata().file_metadata().created_by();
-            writer.is_some_and(|writer| writer.starts_with("slowleak rollup "))
-        })
+impl Lookup for Stored {
+    type Error = RollupError;
+
+    fn entity(&self, view: &View, name: &str) -> Result<Table, RollupError> {
+        let gone = |path: &Path, what: &str| {
+            InputError::new(path, format!("there is no {what} any more"))
+                .remedy("let nothing else change the rollup, and run again")
+        };
+        let same = |stored: &&StoredView| stored.dimension == view.dimension && stored.window == view.window;
+        let stored = self.views.iter().find(same);
+        let stored = stored.ok_or_else(|| gone(&self.dir, &format!("view {}", view.folder())))?;
+        let table = stored.read(view.metrics(), Rows::Entity(name))?;
+        let lost = view.metrics().iter().find(|metric| !table.view.metrics().contains(metric));
+        match lost {
+            Some(metric) => Err(gone(&stored.folder, &format!("column of {metric}")).into()),
+            None if table.is_empty() => Err(gone(&stored.folder, &format!("cell of {name:?}")).into()),
+            None => Ok(table),
+        }
+    }
+}
+
+impl StoredView {
+    fn find(folder: &Path, name: &str) -> InputResult<Self> {
+        let (dimension, window) = parse_folder(name).ok_or_else(|| {
+            InputError::new(folder, "the folder's name is no view")
+                .remedy("name it DIMENSION@WINDOW, for instance key@1h, or start it with an underscore")
+        })?;
+        let files = discover(&[folder])?.into_iter().map(|file| file.path).collect();
+        Ok(Self { folder: folder.to_path_buf(), dimension, window, files })
+    }
+
+    /// Some rows of all files as a table, with those of the `metrics` that there are.
+    fn read(&self, metrics: &[Metric], rows: Rows<'_>) -> InputResult<Table> {
+        let mut part = Part::of(self, metrics);
+        for path in &self.files {
+            part.add(&ViewFile::open(path, rows)?, rows)?;
+        }
+        part.finish()
+    }
+
+    fn gather(&self, gather: &mut Gather<'_>) -> InputResult<()> {
+        let metrics = &[Metric::Events, Metric::Subjects];
+        let one = match self.files.as_slice() {
+            [path] => Some(ViewFile::open(path, Rows::All)?),
+            _ => None,
+        };
+        let Some(file) = one.filter(|file| file.is_ours() && !file.groups().is_empty()) else {
+            gather.add(&self.read(metrics, Rows::All)?);
+            return Ok(());
+        };
+        let mut last: Option<String> = None;
+        for group in 0..file.groups().len() {
+            let mut part = Part::of(self, metrics);
+            part.add(&file, Rows::Group(group))?;
+            let cells = part.finish()?;
+            if last.as_ref().is_some_and(|last| cells.entities.first().is_some_and(|first| first <= last)) {
+                return Err(InputError::new(file.path, "its entities are not in order")
+                    .at(format!("row group {group}"))
+                    .remedy("the file is damaged: write or copy it again"));
+            }
+            last = cells.entities.last().cloned().or(last);
+            gather.add(&cells);
+        }
+        Ok(())
+    }
+}
+
+/// Rows of one or more files of a view.
+struct Part<'a> {
+    of: &'a StoredView,
+    metrics: &'a [Metric],
+    /// What all files hold.
+    view: Option<View>,
+    entities: TextColumn,
+    cells: Cells,
+}
+
+impl<'a> Part<'a> {
+    fn of(of: &'a StoredView, metrics: &'a [Metric]) -> Self {
+        Self { of, metrics, view: None, entities: TextColumn::default(), cells: Cells::default() }
+    }
+
+    fn add(&mut self, file: &ViewFile<'_>, rows: Rows<'_>) -> InputResult<()> {
+        let path = file.path;
+        let found = View::new(self.of.dimension.clone(), self.of.window, file.metrics.iter().copied());
+        if let Some(first) = self.view.as_ref().filter(|first| **first != found) {
+            return Err(InputError::new(path, format!("it holds {found}, an earlier file {first}"))
+                .remedy("give all files of a view the same metric columns"));
+        }
+        let view = self.read_of(&found);
+        self.view = Some(found);
+        self.cells.width = view.metrics().iter().filter(|metric| **metric != Metric::Subjects).count();
+        let mut next = file.batches(view.metrics(), rows)?;
+        let mut row = file.before(rows);
+        while let Some(batch) = next()? {
+            Reading { path, view: &view, row }.batch(&batch, &mut self.entities, &mut self.cells)?;
+            row = row.map(|row| row + batch.num_rows());
+        }
+        Ok(())
+    }
+
+    /// The view with what is read of it.
+    fn read_of(&self, found: &View) -> View {
+        let read = found.metrics().iter().copied().filter(|metric| self.metrics.contains(metric));
+        View::new(found.dimension.clone(), found.window, read)
+    }
+
+    fn finish(mut self) -> InputResult<Table> {
+        let view = self.view.take();
+        let view = view.unwrap_or_else(|| View::new(self.of.dimension.clone(), self.of.window, []));
+        let view = self.read_of(&view);
+        let Self { of, entities, mut cells, .. } = self;
+        let names = entities.into_names();
+        let all = (0..names.len() as u32).map(|id| (id, names.name(id)));
+        let mut used = vec![false; names.len()];
+        cells.entities.iter().for_each(|entity| used[*entity as usize] = true);
+        let (entities, ranks) = ranked(all.filter(|(id, _)| used[*id as usize]), names.len());
+        cells.entities.iter_mut().for_each(|entity| *entity = ranks[*entity as usize]);
+        let before = cells.len();
+        if u32::try_from(before).is_err() {
+            return Err(
+                InputError::new(&of.folder, "more than 4 billion cells").remedy("use a longer window")
+            );
+        }
+        cells.consolidate();
+        let sources = view.metrics().contains(&Metric::Sources);
+        if sources && cells.len() < before {
+            return Err(InputError::new(&of.folder, "an entity and window occurs twice")
+                .at("column \"sources\"")
+                .remedy("distinct counts can not be added: keep one row a cell, or drop the column"));
+        }
+        Ok(table(view, entities, cells, sources))
     }
 }
 
@@ -89,230 +243,164 @@ fn parse_folder(name: &str) -> Option<(Dimension, Window)> {
     Some((dimension.parse().ok()?, window.parse().ok()?))
 }
 
-fn read_view(folder: &Path, dimension: Dimension, window: Window) -> InputResult<Table> {
-    let files = discover(&[folder])?;
-    let mut entities = TextColumn::default();
-    let mut cells = Cells::default();
-    let mut view: Option<View> = None;
-    for file in files {
-        let path = file.path.as_path();
-        let (schema, mut batches) = open(path)?;
-        let found = View::new(dimension.clone(), window, metrics(path, &schema)?);
-        if let Some(first) = view.as_ref().filter(|first| **first != found) {
-            return Err(InputError::new(path, format!("it holds {found}, an earlier file {first}"))
-                .remedy("give all files of a view the same metric columns"));
-        }
-        cells.width = found.metrics().iter().filter(|metric| **metric != Metric::Subjects).count();
-        let mut row = 0;
-        let mut next = || guarded(|| batches.next().transpose()).map_err(|cause| damaged(path, cause));
-        while let Some(batch) = next()? {
-            let rows = batch.num_rows();
-            Reading { path, view: &found, row }.batch(&batch, &mut entities, &mut cells)?;
-            row += rows;
-        }
-        view = Some(found);
-    }
-    let view = view.unwrap_or_else(|| View::new(dimension, window, []));
-    finish(folder, view, &entities.into_names(), cells)
-}
-
-fn finish(folder: &Path, view: View, names: &Names, mut cells: Cells) -> InputResult<Table> {
-    let all = (0..names.len() as u32).map(|id| (id, names.name(id)));
-    let mut used = vec![false; names.len()];
-    cells.entities.iter().for_each(|entity| used[*entity as usize] = true);
-    let (entities, ranks) = ranked(all.filter(|(id, _)| used[*id as usize]), names.len());
-    cells.entities.iter_mut().for_each(|entity| *entity = ranks[*entity as usize]);
-    let before = cells.len();
-    if u32::try_from(before).is_err() {
-        return Err(InputError::new(folder, "more than 4 billion cells").remedy("use a longer window"));
-    }
-    cells.consolidate();
-    let sources = view.metrics().contains(&Metric::Sources);
-    if sources && cells.len() < before {
-        return Err(InputError::new(folder, "an entity and window occurs twice")
-            .at("column \"sources\"")
-            .remedy("distinct counts can not be added: keep one row a cell, or drop the column"));
-    }
-    Ok(table(view, entities, cells, sources))
-}
-
-type Batches = parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-
-/// Opens a file on the columns that matter.
-fn open(path: &Path) -> InputResult<(Arc<Schema>, Batches)> {
-    let file = File::open(path).map_err(|error| InputError::new(path, error))?;
-    guarded(|| reader(file)).map_err(|cause| {
-        InputError::new(path, cause).remedy("a rollup holds Parquet files only: write or copy it again")
-    })
-}
-
-fn damaged(path: &Path, cause: String) -> InputError {
-    InputError::new(path, cause).remedy("the file is damaged: write or copy it again")
-}
-
-fn reader(file: File) -> Result<(Arc<Schema>, Batches), ParquetError> {
-    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let plain = ArrowReaderMetadata::load(&file, options())?;
-    let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let typed = plain.schema().fields().iter().map(|field| {
-        if field.name() == "entity" && *field.data_type() == DataType::Utf8 {
-            Arc::new(field.as_ref().clone().with_data_type(text.clone()))
-        } else {
-            field.clone()
-        }
-    });
-    let typed =
-        Arc::new(Schema::new_with_metadata(typed.collect::<Vec<_>>(), plain.schema().metadata().clone()));
-    let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options().with_schema(typed))?;
-    let wanted = |name: &str| {
-        ["entity", "window", "subjects_sketch"].contains(&name) || name.parse::<Metric>().is_ok()
-    };
-    let schema = metadata.schema().clone();
-    let roots =
-        schema.fields().iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(at, _)| at);
-    let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.collect::<Vec<_>>());
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-        .with_projection(mask)
-        .with_batch_size(1 << 16)
-        .build()?;
-    Ok((schema, reader))
-}
-
-/// The metrics that the columns hold.
-fn metrics(path: &Path, schema: &Schema) -> InputResult<Vec<Metric>> {
-    let has = |name: &str| schema.column_with_name(name).is_some();
-    for name in ["entity", "window", "events"] {
-        if !has(name) {
-            return Err(InputError::new(path, "no such column")
-                .at(format!("column {name:?}"))
-                .remedy("a rollup needs entity, window and events"));
-        }
-    }
-    if has("subjects") && !has("subjects_sketch") {
-        return Err(InputError::new(path, "there is no column subjects_sketch beside it")
-            .at("column \"subjects\"")
-            .remedy(
-                "estimates can not be added up: drop the column, or let `slowleak rollup` make the view",
-            ));
-    }
-    Ok(Metric::ALL
-        .into_iter()
-        .filter(|metric| match metric {
-            Metric::Subjects => has("subjects_sketch"),
-            metric => has(metric.name()),
-        })
-        .collect())
-}
-
-/// Where in a view's files we are.
-struct Reading<'a> {
-    path: &'a Path,
-    view: &'a View,
-    row: usize,
-}
-
-impl Reading<'_> {
-    fn error(&self, column: &str, row: Option<usize>, cause: impl std::fmt::Display) -> InputError {
-        let place = match row {
-            Some(row) => format!("column {column:?}, row {}", self.row + row + 1),
-            None => format!("column {column:?}"),
-        };
-        InputError::new(self.path, cause).at(place)
-    }
-
-    fn column<'b>(&self, batch: &'b RecordBatch, name: &str) -> InputResult<&'b ArrayRef> {
-        batch.column_by_name(name).ok_or_else(|| self.error(name, None, "no such column"))
-    }
-
-    /// Appends the rows of `batch`.
-    fn batch(&self, batch: &RecordBatch, entities: &mut TextColumn, cells: &mut Cells) -> InputResult<()> {
-        let array = self.column(batch, "entity")?;
-        if !columns::is_text(array.data_type()) {
-            let cause = format!("its type is {}, expected text", array.data_type());
-            return Err(self.error("entity", None, cause));
-        }
-        entities.decode(array).map_err(|error| self.error("entity", None, error))?;
-        let ids = entities.ids();
-        if let Some(row) = ids.iter().position(|id| *id == Names::NONE) {
-            return Err(self.error("entity", Some(row), "null").remedy("every cell needs an entity"));
-        }
-
-        let array = self.column(batch, "window")?;
-        if !columns::is_time(array.data_type()) {
-            let cause = format!("its type is {}, expected a time", array.data_type());
-            return Err(self.error("window", None, cause));
-        }
-        let mut windows = Vec::with_capacity(ids.len());
-        for (row, time) in columns::times(array).into_iter().enumerate() {
-            let time = time.ok_or_else(|| {
-                self.error("window", Some(row), "null, or not a time").remedy("write its start, in UTC")
-            })?;
-            if self.view.window.floor(time) != time {
-                let cause = format!("{time} is not the start of a {} window", self.view.window);
-                return Err(self
-                    .error("window", Some(row), cause)
-                    .remedy("windows are aligned to 1970-01-01T00:00:00Z: round the times down"));
-            }
-            windows.push(time.0);
-        }
-
-        let counted = self.view.metrics().iter().filter(|metric| **metric != Metric::Subjects);
-        let counts: Vec<Vec<i64>> =
-            counted.map(|metric| self.counts(batch, *metric)).collect::<InputResult<_>>()?;
-        let sketches = match self.view.metrics().contains(&Metric::Subjects) {
-            true => Some(self.sketches(self.column(batch, "subjects_sketch")?)?),
-            false => None,
-        };
-        let occupied = |row: &usize| counts.first().is_some_and(|events| events[*row] > 0);
-        let mut sketches = sketches.map(Vec::into_iter);
-        for row in 0..ids.len() {
-            let sketch = sketches.as_mut().and_then(Iterator::next);
-            if occupied(&row) {
-                cells.entities.push(ids[row]);
-                cells.windows.push(windows[row]);
-                cells.sums.extend(counts.iter().map(|column| column[row]));
-                cells.sketches.extend(sketch);
-            }
-        }
-        Ok(())
-    }
-
-    fn counts(&self, batch: &RecordBatch, metric: Metric) -> InputResult<Vec<i64>> {
-        let array = self.column(batch, metric.name())?;
-        if !columns::is_count(array.data_type()) {
-            let cause = format!("its type is {}, expected whole numbers", array.data_type());
-            return Err(self.error(metric.name(), None, cause));
-        }
-        let Counts { values, valid } = columns::counts(array);
-        match valid.and_then(|valid| valid.iter().position(|valid| !valid)) {
-            Some(row) => Err(self
-                .error(metric.name(), Some(row), "null, negative or not a whole number")
-                .remedy("write whole numbers from 0")),
-            None => Ok(values),
-        }
-    }
-
-    fn sketches(&self, array: &ArrayRef) -> InputResult<Vec<Sketch>> {
-        let column = "subjects_sketch";
-        let remedy = "let `slowleak rollup` make the view again, or drop the column";
-        let bytes = array.as_binary_opt::<i32>().ok_or_else(|| {
-            self.error(column, None, format!("its type is {}, expected binary", array.data_type()))
-                .remedy(remedy)
-        })?;
-        let sketches = bytes.iter().enumerate().map(|(row, bytes)| {
-            let bytes = bytes.ok_or_else(|| self.error(column, Some(row), "null").remedy(remedy))?;
-            Sketch::from_bytes(bytes).map_err(|error| self.error(column, Some(row), error).remedy(remedy))
-        });
-        sketches.collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::Rollup;
-    use arrow::array::{Int64Array, StringArray};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs::File;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+    use proptest::prelude::*;
+    use slowleak_record::Micros;
+    use slowleak_scan::subject_hash;
+
+    use super::*;
+    use crate::{DayTable, Sketch};
+
+    /// Hours of an entity, and the subjects that it touched in each.
+    type Touched = BTreeMap<(String, i64), BTreeSet<u32>>;
+
+    fn touched() -> impl Strategy<Value = Touched> {
+        // As many subjects as make some sketches dense, and as many entities as make several row groups.
+        let subjects = prop_oneof![9 => (0..900_u32, 1..4_u32), 1 => (0..900_u32, 300..600_u32)];
+        let cell = (0..30_usize, 0..72_i64, subjects);
+        proptest::collection::vec(cell, 1..150).prop_map(|cells| {
+            let mut touched = Touched::new();
+            for (entity, hour, (first, count)) in cells {
+                touched.entry((format!("e{entity}"), hour)).or_default().extend(first..first + count);
+            }
+            touched
+        })
+    }
+
+    fn sketch<'a>(subjects: impl IntoIterator<Item = &'a u32>) -> Sketch {
+        let mut sketch = Sketch::default();
+        subjects.into_iter().for_each(|subject| sketch.insert_hash(subject_hash(&subject.to_le_bytes())));
+        sketch
+    }
+
+    fn hours(touched: &Touched) -> Table {
+        let mut table = Table::empty("user@1h:events,subjects".parse().unwrap());
+        for ((entity, hour), subjects) in touched {
+            if table.entities.last() != Some(entity) {
+                table.entities.push(entity.clone());
+                table.offsets.push(table.len());
+            }
+            table.windows.push(Micros(hour * Micros::HOUR));
+            table.counts[Metric::Events as usize].push(subjects.len() as i64);
+            table.subjects.push(sketch(subjects));
+            *table.offsets.last_mut().unwrap() = table.len();
+        }
+        table
+    }
+
+    /// Writes the cells as others might: in any order, in two files of small row groups.
+    fn write_by_hand(folder: &Path, table: &Table, group: usize, turn: usize) {
+        fs::create_dir_all(folder).unwrap();
+        let mut rows: Vec<(&str, usize)> = (0..table.entities.len())
+            .flat_map(|entity| table.cells(entity).map(move |cell| (table.entities[entity].as_str(), cell)))
+            .collect();
+        let turn = turn % rows.len();
+        rows.rotate_left(turn);
+        let (one, other) = rows.split_at(rows.len() / 2);
+        for (name, rows) in [("one", one), ("other", other)] {
+            let windows = rows.iter().map(|(_, cell)| table.windows[*cell].to_string());
+            let events = rows.iter().map(|(_, cell)| table.count(Metric::Events)[*cell]);
+            let sketches: Vec<Vec<u8>> =
+                rows.iter().map(|(_, cell)| table.subjects[*cell].to_bytes()).collect();
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("subjects_sketch", Arc::new(BinaryArray::from_iter_values(sketches))),
+                ("entity", Arc::new(StringArray::from_iter_values(rows.iter().map(|(entity, _)| entity)))),
+                ("window", Arc::new(StringArray::from_iter_values(windows))),
+                ("events", Arc::new(Int64Array::from_iter_values(events))),
+            ];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let properties = WriterProperties::builder()
+                .set_max_row_group_row_count(Some(group))
+                .set_data_page_row_count_limit(3)
+                .set_write_batch_size(1)
+                .build();
+            let file = File::create(folder.join(name).with_extension("parquet")).unwrap();
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn what_is_read_in_parts_is_what_is_there(
+            touched in touched(),
+            interval in (0..72_i64, 1..48_i64),
+            group in 1..40_usize,
+            turn: usize,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let (ours, others) = (dir.path().join("ours"), dir.path().join("others"));
+            let rollup = Rollup { tables: vec![hours(&touched)] };
+            rollup.write(&ours).unwrap();
+            write_by_hand(&others.join("user@1h"), &rollup.tables[0], group, turn);
+            let view = &rollup.tables[0].view;
+            for store in [&ours, &others] {
+                let stored = Stored::open(store).unwrap();
+                let mut gather = Gather::new();
+                stored.gather(&mut gather).unwrap();
+                prop_assert_eq!(gather.finish(&[]), vec![DayTable::of(&rollup.tables[0])]);
+                let interval = Micros(interval.0 * Micros::HOUR)..Micros((interval.0 + interval.1) * Micros::HOUR);
+                for entity in &rollup.tables[0].entities {
+                    let cells = stored.entity(view, entity).unwrap();
+                    prop_assert_eq!(&cells, &rollup.entity(view, entity).unwrap());
+                    let of_entity = touched.iter().filter(|((of, hour), _)| {
+                        of == entity && interval.contains(&Micros(hour * Micros::HOUR))
+                    });
+                    let subjects: BTreeSet<u32> = of_entity.flat_map(|(_, subjects)| subjects).copied().collect();
+                    prop_assert_eq!(cells.union(&interval), sketch(&subjects));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_gone_when_it_is_asked_for_is_an_error_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let touched: Touched = [(("e".to_owned(), 0), BTreeSet::from([1]))].into_iter().collect();
+        let mut rollup = Rollup { tables: vec![hours(&touched)] };
+        let store = dir.path().join("store");
+        rollup.write(&store).unwrap();
+        let stored = Stored::open(&store).unwrap();
+        let says = |view: &str, entity: &str, words: &[&str]| {
+            let error = stored.entity(&view.parse().unwrap(), entity).unwrap_err().to_string();
+            for word in words.iter().chain(&["store", "let nothing else change the rollup"]) {
+                assert!(error.contains(word), "{error:?} lacks {word:?}");
+            }
+        };
+        says("user@1h:events", "other", &["user@1h: ", "\"other\""]);
+        says("key@1h:events", "e", &["key@1h"]);
+        says("user@1h:rows", "e", &["user@1h: ", "rows"]);
+        // Another run takes its place.
+        rollup.tables[0].entities = vec!["other".to_owned()];
+        rollup.write(&store).unwrap();
+        says("user@1h:subjects", "e", &["user@1h: ", "\"e\""]);
+        fs::remove_file(store.join("user@1h/part-0.parquet")).unwrap();
+        says("user@1h:subjects", "e", &["user@1h/part-0.parquet: "]);
+    }
+
+    #[test]
+    fn row_groups_of_ours_in_another_order_are_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let touched: Touched =
+            (0..40).map(|entity| ((format!("e{entity:02}"), 0), BTreeSet::from([1]))).collect();
+        let mut table = hours(&touched);
+        table.entities.reverse();
+        Rollup { tables: vec![table] }.write(dir.path().join("store")).unwrap();
+        let stored = Stored::open(dir.path().join("store")).unwrap();
+        let error = stored.gather(&mut Gather::new()).unwrap_err().to_string();
+        assert!(error.contains("part-0.parquet: row group 1: ") && error.contains("not in order"), "{error}");
+    }
 
     /// A store of one file, small enough to be damaged at every byte.
     fn store(dir: &Path) -> std::path::PathBuf {
@@ -342,10 +430,16 @@ mod tests {
                 let mut damaged = whole.clone();
                 damaged[at] = value;
                 fs::write(&path, &damaged).unwrap();
-                let Err(error) = Rollup::read(dir.path()) else { continue };
-                let text = error.to_string();
-                assert!(text.contains("part-0.parquet: "), "byte {at}: {text}");
-                gave_up += usize::from(text.contains("the decoder gave up on damaged bytes"));
+                let stored = Stored::open(dir.path()).unwrap();
+                let view = "key@1d:events".parse().unwrap();
+                for error in [Rollup::read(dir.path()).err(), stored.entity(&view, "a").err()] {
+                    let Some(error) = error else { continue };
+                    let text = error.to_string();
+                    assert!(text.contains("key@1d"), "byte {at}: {text}");
+                    let of_the_file = text.contains("part-0.parquet: ");
+                    assert!(of_the_file || text.contains("no cell of \"a\""), "byte {at}: {text}");
+                    gave_up += usize::from(text.contains("the decoder gave up on damaged bytes"));
+                }
             }
         }
         assert!(gave_up > 0, "no damage made the decoder panic: the guard went untested");

@@ -182,6 +182,13 @@ impl Sketch {
         }
     }
 
+    /// Everything that any of the sketches has seen.
+    pub fn union<'a>(sketches: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut union = Self::default();
+        sketches.into_iter().for_each(|sketch| union.merge(sketch));
+        union
+    }
+
     /// Bytes on the heap, about.
     pub(crate) fn heap_bytes(&self) -> usize {
         match &self.0 {

@@ -42,6 +42,14 @@ impl Table {
         self.counts.get(metric as usize).map_or(&[], Vec::as_slice)
     }
 
+    /// The union of the sketches of those windows that touch an interval, whichever entity they are of.
+    pub fn union(&self, interval: &Range<Micros>) -> Sketch {
+        let window = self.view.window.micros();
+        let touches = |start: &Micros| start.0 < interval.end.0 && start.0 + window > interval.start.0;
+        let windows = self.windows.iter().zip(&self.subjects).filter(|(start, _)| touches(start));
+        Sketch::union(windows.map(|(_, sketch)| sketch))
+    }
+
     /// A table without cells.
     pub(crate) fn empty(view: View) -> Self {
         Self {

@@ -10,7 +10,7 @@ mod support;
 
 use proptest::prelude::*;
 use slowleak_record::Window;
-use slowleak_rollup::{Gather, Memory, Metric, Rollup, Sketch, Table, View, count};
+use slowleak_rollup::{DayTable, Gather, Memory, Metric, Rollup, Sketch, Stored, Table, View, count};
 use support::{Record, check, columns, naive, plan, records, rollup, views, write_columns, write_log};
 
 /// The files of the store, by name.
@@ -141,12 +141,16 @@ proptest! {
         let counts = pool.install(count);
         prop_assert!(limit > 0 || counts.spilled_runs() > 0);
         let out = dir.path().join("rollup");
-        let mut gather = Gather::new(&Metric::ALL);
-        let (written, _) = pool.install(|| counts.write(&out, |cells| gather.add(cells))).unwrap();
+        let mut gather = Gather::new();
+        let (written, _) = pool.install(|| counts.write(&out, |cells| gather.add(&cells))).unwrap();
         let sizes = |table: &Table| (table.view.clone(), table.entities.len() as u64, table.len() as u64);
         let written_sizes = written.iter().map(|w| (w.view.clone(), w.entities, w.cells));
         prop_assert!(written_sizes.eq(whole.tables.iter().map(sizes)));
-        prop_assert_eq!(&gather.into_rollup(&written), &whole);
+        let days: Vec<DayTable> = whole.tables.iter().map(DayTable::of).collect();
+        prop_assert_eq!(&gather.finish(&written), &days);
+        let mut gather = Gather::new();
+        Stored::open(&out).unwrap().gather(&mut gather).unwrap();
+        prop_assert_eq!(&gather.finish(&[]), &days);
         prop_assert_eq!(&files(&out), &store_bytes(&whole));
         prop_assert_eq!(&pool.install(count).into_rollup().unwrap(), &whole);
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use slowleak_record::InputError;
+use slowleak_rollup::RollupError;
 use thiserror::Error;
 
 /// Why a command did not complete. Displayed after `error: `.
@@ -16,6 +17,9 @@ pub(crate) enum Failure {
     /// The input can not be used.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The rollup can not be read.
+    #[error(transparent)]
+    Rollup(#[from] RollupError),
     /// Something else failed; the text says where and what to do.
     #[error("{0}")]
     Failed(String),
@@ -30,7 +34,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::Failed(_) => 1,
+            Self::Input(_) | Self::Rollup(_) | Self::Failed(_) => 1,
         }
     }
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
-use slowleak_detect::{Detection, Finding, METRICS, detect};
+use slowleak_detect::{Detection, Finding, detect};
 use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
 use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
-use slowleak_rollup::{Counts, Dimension, Gather, Memory, Rollup, Shortlist, Table, View, Written};
+use slowleak_rollup::{Counts, Dimension, Gather, Memory, Shortlist, Stored, Table, Written};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
@@ -109,7 +109,7 @@ pub(crate) fn gather<'a>(registry: &'a Registry, judging: &Judging) -> Gather<'a
         }
         _ => false,
     };
-    Gather::new(&METRICS).shortlisting(Shortlist {
+    Gather::new().shortlisting(Shortlist {
         above: MANY_ENTITIES,
         least_events: judging.config.min_events as i64,
         always: Box::new(always),
@@ -204,26 +204,31 @@ pub(crate) fn registry(judging: &Judging) -> Result<Registry, Failure> {
     Ok(registry)
 }
 
-/// Stage 2: a rollup, of which some entities were left out, to findings, and how much of the registry the log knows (`None` where it is empty).
+/// Stage 2: what was gathered of a stored rollup to findings, and how much of the registry the log knows (`None` where
+/// it is empty). `written` names the views that have no cells and so may be missing in `gather`.
+///
+/// # Errors
+/// The cells that a finding needs can not be read.
 pub(crate) fn judge(
-    rollup: &Rollup,
-    left_out: &[(View, u64)],
+    gather: Gather<'_>,
+    written: &[Written],
+    rollup: &Stored,
     registry: &Registry,
     judging: &Judging,
-) -> (Detection, Option<RegistryMatch>) {
-    let mut detection = detect(rollup, registry, &judging.config);
+) -> Result<(Detection, Option<RegistryMatch>), Failure> {
+    let left_out = gather.left_out();
+    let days = gather.finish(written);
+    let mut detection = detect(&days, rollup, registry, &judging.config)?;
     // Those that were not kept have been looked at, too: they did too little.
     for family in &mut detection.scope.families {
         let of_family = left_out.iter().filter(|(view, _)| view.dimension == family.dimension);
         family.entities += of_family.map(|(_, entities)| *entities).max().unwrap_or(0);
     }
     if *registry == Registry::default() {
-        return (detection, None);
+        return Ok((detection, None));
     }
-    let tables = |field: Field| rollup.tables.iter().filter(move |t| t.view.dimension.parts() == [field]);
-    let in_log = |field: Field, name: &str| {
-        tables(field).any(|table| table.entities.binary_search_by(|entity| entity.as_str().cmp(name)).is_ok())
-    };
+    let tables = |field: Field| days.iter().filter(move |table| table.view.dimension.parts() == [field]);
+    let in_log = |field: Field, name: &str| tables(field).any(|table| table.find(name).is_some());
     let matched = registry.matched(|key| in_log(Field::Key, key), |user| in_log(Field::User, user));
     for (file, rows, field, absent) in [
         (&judging.keys, &matched.keys, Field::Key, "keys are not in the log"),
@@ -238,7 +243,7 @@ pub(crate) fn judge(
         };
         warn(&InputError::new(file, cause).remedy(remedy).to_string());
     }
-    (detection, Some(matched))
+    Ok((detection, Some(matched)))
 }
 
 /// Stages the report files.

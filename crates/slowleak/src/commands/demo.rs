@@ -10,6 +10,7 @@ use indicatif::HumanCount;
 use slowleak_detect::{Severity, quality};
 use slowleak_record::{Mapping, TimeRange, Truth, discover};
 use slowleak_report::{Run, summary};
+use slowleak_rollup::Stored;
 use slowleak_scan::Decoder;
 use slowleak_synth::Scenario;
 
@@ -20,7 +21,7 @@ use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
 use crate::refusal::refuse_foreign_results;
 use crate::settings::{Demo, Input};
-use crate::staging::{RESULTS, Staging};
+use crate::staging::{RESULTS, ROLLUP, Staging};
 use crate::terminal::{Terminal, count};
 
 /// The scenario, built in so that the demo needs no file.
@@ -58,11 +59,10 @@ pub(crate) fn run(settings: &Demo, terminal: &Terminal) -> Result<Completion, Fa
     let (counts, coverage) = pipeline::count(&files, &input, counting, &staging, terminal)?;
     watch.lap("count");
     let mut gather = pipeline::gather(&registry, judging);
-    let written = pipeline::write_rollup(&staging, counts, &coverage, counting, |cells| gather.add(cells))?;
-    let left_out = gather.left_out();
-    let rollup = gather.into_rollup(&written);
+    let written = pipeline::write_rollup(&staging, counts, &coverage, counting, |cells| gather.add(&cells))?;
     watch.lap("write rollup");
-    let (detection, matched) = pipeline::judge(&rollup, &left_out, &registry, judging);
+    let rollup = Stored::open(staging.path().join(ROLLUP))?;
+    let (detection, matched) = pipeline::judge(gather, &written, &rollup, &registry, judging)?;
     watch.lap("detect");
     let inputs = [out.join(generate::LOGS).display().to_string()];
     let run = Run {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use slowleak_report::{Run, read_coverage, summary};
-use slowleak_rollup::Rollup;
+use slowleak_rollup::Stored;
 
 use crate::answer::{FindingAnswer, RunAnswer};
 use crate::cli::Format;
@@ -24,14 +24,13 @@ pub(crate) fn run(settings: &Detect, terminal: &Terminal) -> Result<Completion, 
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
     let mut gather = pipeline::gather(&registry, judging);
-    gather.add_rollup(Rollup::read(&folder).map_err(|error| Failure::Failed(error.to_string()))?);
-    let left_out = gather.left_out();
-    let rollup = gather.into_rollup(&[]);
+    let rollup = Stored::open(&folder)?;
+    rollup.gather(&mut gather)?;
     // What the run that made the rollup said of its input; a rollup made by hand has no such account.
     let account = folder.parent().map(|parent| read_coverage(&parent.join("coverage.json")));
     let coverage = account.transpose()?.flatten();
     watch.lap("read rollup");
-    let (detection, matched) = pipeline::judge(&rollup, &left_out, &registry, judging);
+    let (detection, matched) = pipeline::judge(gather, &[], &rollup, &registry, judging)?;
     watch.lap("detect");
     let run = Run { out: Some(out), registry: matched.as_ref(), ..Run::new(&detection, coverage.as_ref()) };
     pipeline::stage_report(&staging, &run)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use slowleak_record::discover;
 use slowleak_report::{Run, summary};
+use slowleak_rollup::Stored;
 
 use crate::answer::{FindingAnswer, RunAnswer};
 use crate::cli::Format;
@@ -11,7 +12,7 @@ use crate::failure::{Completion, Failure};
 use crate::pipeline::{self, Stopwatch};
 use crate::refusal::{refuse_foreign_results, refuse_out_among_logs, refuse_overlap};
 use crate::settings::Scan;
-use crate::staging::{RESULTS, Staging};
+use crate::staging::{RESULTS, ROLLUP, Staging};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Failure> {
@@ -26,11 +27,10 @@ pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Fa
     let (counts, coverage) = pipeline::count(&files, input, counting, &staging, terminal)?;
     watch.lap("count");
     let mut gather = pipeline::gather(&registry, judging);
-    let written = pipeline::write_rollup(&staging, counts, &coverage, counting, |cells| gather.add(cells))?;
-    let left_out = gather.left_out();
-    let rollup = gather.into_rollup(&written);
+    let written = pipeline::write_rollup(&staging, counts, &coverage, counting, |cells| gather.add(&cells))?;
     watch.lap("write rollup");
-    let (detection, matched) = pipeline::judge(&rollup, &left_out, &registry, judging);
+    let rollup = Stored::open(staging.path().join(ROLLUP))?;
+    let (detection, matched) = pipeline::judge(gather, &written, &rollup, &registry, judging)?;
     watch.lap("detect");
     let inputs = names(&input.paths);
     let run = Run {

@@ -1,0 +1,126 @@
+//! A view by day, as detection reads it. In: cells of any window. Out: what an entity did on each day, in a tenth of
+//! the memory: hours are added up, and a sketch of up to a kilobyte leaves its estimate of eight bytes.
+//!
+//! Estimates can not be added up, so that of a day is taken from the union of its windows. It keeps all its bits:
+//! whoever unites the same sketches gets the same number.
+
+use std::ops::Range;
+
+use ahash::HashMap;
+use rayon::prelude::*;
+use slowleak_record::Micros;
+
+use crate::{Metric, Sketch, Table, View};
+
+/// The days of a view's entities, in columns, as the cells of a [`Table`] are. A window of several days is one entry, at
+/// its first day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DayTable {
+    /// The view of the cells, with those of its metrics that are kept.
+    pub view: View,
+    /// Entity names, ascending, no name twice.
+    pub entities: Vec<String>,
+    /// Where each entity's days start; one more entry than entities.
+    pub offsets: Vec<usize>,
+    /// UTC days since 1970-01-01, ascending within an entity.
+    pub days: Vec<i32>,
+    /// Events of each day.
+    pub events: Vec<i64>,
+    /// Distinct subjects of each day, estimated; empty where the view has no sketches.
+    pub subjects: Vec<f64>,
+    /// Of each day the start of the last window in which anything happened.
+    pub latest: HashMap<i32, Micros>,
+}
+
+impl DayTable {
+    /// Adds up the cells of a table by day.
+    pub fn of(table: &Table) -> Self {
+        let mut days = Self::empty(&table.view);
+        days.entities.clone_from(&table.entities);
+        let mut cells: Vec<Range<usize>> = Vec::new();
+        for entity in 0..table.entities.len() {
+            let windows = &table.windows[table.cells(entity)];
+            for of_day in windows.chunk_by(|a, b| day(*a) == day(*b)) {
+                let start = cells.last().map_or(0, |last| last.end);
+                cells.push(start..start + of_day.len());
+            }
+            days.offsets.push(cells.len());
+        }
+        let events = table.count(Metric::Events);
+        for cells in &cells {
+            let last = table.windows[cells.end - 1];
+            days.days.push(day(last));
+            days.events
+                .push(events[cells.clone()].iter().fold(0, |sum: i64, more| sum.saturating_add(*more)));
+            days.see(day(last), last);
+        }
+        if !table.subjects.is_empty() {
+            let estimate = |cells: &Range<usize>| match &table.subjects[cells.clone()] {
+                [one] => one.estimate(),
+                many => Sketch::union(many).estimate(),
+            };
+            days.subjects = cells.par_iter().map(estimate).collect();
+        }
+        days
+    }
+
+    /// A table without days.
+    pub(crate) fn empty(view: &View) -> Self {
+        let kept = view.metrics().iter().copied().filter(|metric| *metric == Metric::Subjects);
+        Self {
+            view: View::new(view.dimension.clone(), view.window, kept),
+            entities: Vec::new(),
+            offsets: vec![0],
+            days: Vec::new(),
+            events: Vec::new(),
+            subjects: Vec::new(),
+            latest: HashMap::default(),
+        }
+    }
+
+    /// The days of an entity, as positions in the columns.
+    pub fn cells(&self, entity: usize) -> Range<usize> {
+        self.offsets[entity]..self.offsets[entity + 1]
+    }
+
+    /// The entity of that name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.entities.binary_search_by(|entity| entity.as_str().cmp(name)).ok()
+    }
+
+    /// Adds the days of a table of the same view, whose entities all come behind these.
+    pub(crate) fn append(&mut self, more: Self) {
+        let base = self.days.len();
+        self.offsets.extend(more.offsets.iter().skip(1).map(|offset| base + offset));
+        self.entities.extend(more.entities);
+        self.days.extend(more.days);
+        self.events.extend(more.events);
+        self.subjects.extend(more.subjects);
+        more.latest.into_iter().for_each(|(day, window)| self.see(day, window));
+    }
+
+    /// Drops the entities that `kept` does not hold for; what was the latest of each day stays.
+    pub(crate) fn retain(&mut self, kept: impl Fn(&Self, usize) -> bool) {
+        let mut rest = Self::empty(&self.view);
+        for entity in (0..self.entities.len()).filter(|entity| kept(self, *entity)) {
+            let cells = self.cells(entity);
+            rest.entities.push(self.entities[entity].clone());
+            rest.days.extend_from_slice(&self.days[cells.clone()]);
+            rest.events.extend_from_slice(&self.events[cells.clone()]);
+            rest.subjects.extend_from_slice(self.subjects.get(cells).unwrap_or_default());
+            rest.offsets.push(rest.days.len());
+        }
+        rest.latest = std::mem::take(&mut self.latest);
+        *self = rest;
+    }
+
+    fn see(&mut self, day: i32, window: Micros) {
+        let latest = self.latest.entry(day).or_insert(window);
+        *latest = window.max(*latest);
+    }
+}
+
+/// The UTC day that holds a time: a 64-bit number of microseconds has fewer days than fit into 32 bits.
+fn day(time: Micros) -> i32 {
+    time.0.div_euclid(Micros::DAY) as i32
+}
