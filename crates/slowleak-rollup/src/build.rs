@@ -20,7 +20,7 @@ use slowleak_scan::{Coverage, Plan, RowReason, UnitTally, ValueReason};
 
 use crate::counts::{Held, spill};
 use crate::spill::{Run, merge_runs};
-use crate::worker::{Counted, Part, Worker, request};
+use crate::worker::{Counted, Part, Room, Worker, request};
 use crate::{Counts, Memory, Metric, Profile, Rollup, RollupError, Step, View};
 
 /// Counts the records of `plan` into the cells of `views` and keeps them in memory, however many they are.
@@ -89,18 +89,18 @@ fn pass(
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
     let threads = rayon::current_num_threads();
-    let most = memory.map_or(usize::MAX, |memory| memory.of_worker(threads));
+    let room = memory.map(|memory| Room { most: memory.of_worker(threads), folder: &memory.folder });
     let workers: Result<Vec<Counted>, RollupError> = (0..threads)
         .into_par_iter()
         .with_max_len(1)
         .map(|_| {
-            let mut worker = Worker::new(&views);
+            let mut worker = Worker::new(&views, room);
             while let Some(unit) = plan.units().get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = worker.read(plan, unit, request, progress) {
-                    broken.lock().unwrap_or_else(PoisonError::into_inner).push(error);
-                }
-                if let Some(memory) = memory.filter(|_| worker.bytes() > most) {
-                    worker.spill(&views, &memory.folder)?;
+                match worker.read(plan, unit, request, progress) {
+                    Err(RollupError::Input(error)) => {
+                        broken.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                    }
+                    read => read?,
                 }
             }
             Ok(worker.finish())

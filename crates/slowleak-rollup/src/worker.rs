@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use slowleak_record::{Field, InputResult, Micros, Window};
+use slowleak_record::{Field, Micros, Window};
 use slowleak_scan::{Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
 
 use crate::block::NONE;
@@ -29,9 +29,20 @@ pub(crate) fn request(views: &[View]) -> Request {
     }
 }
 
+/// How much a worker may hold, and where it sets aside what is more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room<'a> {
+    pub(crate) most: usize,
+    pub(crate) folder: &'a Path,
+}
+
 /// One thread's share of the count.
-pub(crate) struct Worker {
+pub(crate) struct Worker<'a> {
+    views: &'a [View],
+    room: Option<Room<'a>>,
     part: Part,
+    /// Bytes that the part began with, of names that its unit still needed.
+    kept: usize,
     runs: Vec<Run>,
     state: State,
 }
@@ -116,8 +127,8 @@ impl Part {
     }
 }
 
-impl Worker {
-    pub(crate) fn new(views: &[View]) -> Self {
+impl<'a> Worker<'a> {
+    pub(crate) fn new(views: &'a [View], room: Option<Room<'a>>) -> Self {
         let mut windows = vec![(Window::HOUR, Vec::new())];
         let mut of_view = Vec::new();
         for view in views {
@@ -137,40 +148,45 @@ impl Worker {
             profile: Profile::default(),
             absent: Vec::new(),
         };
-        Self { part: Part::new(views), runs: Vec::new(), state }
+        Self { views, room, part: Part::new(views), kept: 0, runs: Vec::new(), state }
     }
 
-    /// Bytes of memory that names and cells take, about.
-    pub(crate) fn bytes(&self) -> usize {
-        self.part.bytes()
-    }
-
-    /// Writes everything counted so far as a run, and begins anew. Only between units: a reader knows ids.
-    ///
-    /// # Errors
-    /// The disk is full.
-    pub(crate) fn spill(&mut self, views: &[View], folder: &Path) -> Result<(), RollupError> {
+    /// Begins anew where there is no room for more, and writes everything counted so far as a run. Inside a unit, its
+    /// reader knows ids: what these stand for is kept, so that the room may be full from the start; twice as much is
+    /// allowed then.
+    fn make_room(&mut self, inside: Option<&mut UnitReader<'_>>) -> Result<(), RollupError> {
+        let kept = if inside.is_some() { self.kept } else { 0 };
+        let Some(room) = self.room.filter(|room| self.part.bytes() > room.most.max(2 * kept)) else {
+            return Ok(());
+        };
         let since = Instant::now();
-        let part = std::mem::replace(&mut self.part, Part::new(views));
-        self.runs.push(spill(views, part, folder)?);
+        let full = std::mem::replace(&mut self.part, Part::new(self.views));
+        self.kept = 0;
+        if let Some(reader) = inside {
+            reader.rename(&full.names, &mut self.part.names)?;
+            self.kept = self.part.bytes();
+        }
+        self.runs.push(spill(self.views, full, room.folder)?);
         self.state.profile.record(Step::Spill, since.elapsed());
         Ok(())
     }
 
-    /// Counts a unit.
+    /// Counts a unit. One that can not be read is an error about input, and leaves some of its records counted.
+    ///
+    /// # Errors
+    /// The unit can not be read, or the disk is full.
     pub(crate) fn read(
         &mut self,
         plan: &Plan,
         unit: &Unit,
         request: Request,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> InputResult<()> {
+    ) -> Result<(), RollupError> {
         let mut reader = UnitReader::open(plan, unit, request)?;
-        let Part { names, dimensions, counters } = &mut self.part;
-        counters.iter_mut().for_each(|(_, counter)| counter.start_unit());
+        self.part.counters.iter_mut().for_each(|(_, counter)| counter.start_unit());
         let mut reported = 0;
-        while let Some(chunk) = reader.next_chunk(names)? {
-            self.state.count(&chunk, names, dimensions, counters);
+        while let Some(chunk) = reader.next_chunk(&mut self.part.names)? {
+            self.state.count(&chunk, &mut self.part);
             let Spent { times, names, subjects, select } = reader.spent();
             for (step, time) in [
                 (Step::ReadTimes, times),
@@ -184,25 +200,23 @@ impl Worker {
             self.state.profile.records += rows - reported;
             progress(rows - reported);
             reported = rows;
+            if !reader.ended() {
+                self.make_room(Some(&mut reader))?;
+            }
         }
         self.state.tally.add(&reader.tally());
-        Ok(())
+        self.make_room(None)
     }
 
     pub(crate) fn finish(self) -> Counted {
-        let Self { part, runs, state: State { hours, span, tally, profile, .. } } = self;
+        let Self { part, runs, state: State { hours, span, tally, profile, .. }, .. } = self;
         Counted { part, runs, hours, span, tally, profile }
     }
 }
 
 impl State {
-    fn count(
-        &mut self,
-        chunk: &Chunk<'_>,
-        names: &NamesByField,
-        dimensions: &mut [DimensionIds],
-        counters: &mut [(usize, Counter)],
-    ) {
+    fn count(&mut self, chunk: &Chunk<'_>, part: &mut Part) {
+        let Part { names, dimensions, counters } = part;
         let time = chunk.time();
         let Some((first, last)) = span(time) else { return };
         let of_all = self.span.unwrap_or((first, last));

@@ -183,6 +183,36 @@ proptest! {
     }
 }
 
+#[test]
+fn one_row_group_of_new_names_is_set_aside_in_parts() {
+    let record = |row: i64| Record {
+        time: 1_750_000_000_000_000 + row % 50_000 * 5_000_000,
+        key: Some(format!("k{}", row % 7)),
+        user: Some(format!("u{}", row * 7919 % 50_000)),
+        source: Some(format!("s{}", row % 300)),
+        object: Some(format!("o{}", row % 11)),
+        subject: Some(row % 4000),
+        rows: Some(1),
+        ..Record::default()
+    };
+    let records: Vec<Record> = (0..60_000).map(record).collect();
+    for dictionary in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        std::fs::create_dir(&log).unwrap();
+        write_log(&log.join("log.parquet"), &records, records.len(), dictionary);
+        let memory = Memory::new(6 << 20, dir.path());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (counts, _) =
+            pool.install(|| count(&plan(&log, &views()), &views(), Some(&memory), &|_| ()).unwrap());
+        // The row group is read in eight batches.
+        assert!(counts.spilled_runs() > 2, "{} runs", counts.spilled_runs());
+        let out = dir.path().join("rollup");
+        pool.install(|| counts.write(&out, |_| ())).unwrap();
+        assert!(files(&out) == store_bytes(&rollup(&log, &views()).0));
+    }
+}
+
 fn record(key: &str, hour: i64, source: &str) -> Record {
     Record {
         time: hour * 3_600_000_000,

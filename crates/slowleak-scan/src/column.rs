@@ -12,6 +12,7 @@ use slowleak_record::Field;
 
 use crate::layout::Role;
 use crate::meaning::Meaning;
+use crate::names::{Names, TooManyNames};
 use crate::page::{ColumnChunk, Damage, Sink, Texts, Trouble};
 use crate::plan::PlannedFile;
 use crate::source::Source;
@@ -39,6 +40,16 @@ pub(crate) struct Column<T> {
     pub(crate) out: Vec<T>,
     /// One entry a row where at least one is null; else empty.
     pub(crate) valid: Vec<bool>,
+}
+
+impl Column<u32> {
+    /// Gives the entries of the dictionary ids of `new` in place of those of `old`.
+    pub(crate) fn rename(&mut self, old: &Names, new: &mut Names) -> Result<(), TooManyNames> {
+        for id in self.map.iter_mut().filter(|id| **id != Names::NONE) {
+            *id = new.intern(old.name(*id))?;
+        }
+        Ok(())
+    }
 }
 
 enum Origin {

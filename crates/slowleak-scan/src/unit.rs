@@ -137,6 +137,26 @@ impl<'p> UnitReader<'p> {
         self.spent
     }
 
+    /// Whether there is no row left to read.
+    pub fn ended(&self) -> bool {
+        self.left == 0
+    }
+
+    /// From here on ids are those of `new`, in place of those of `old`: what the unit still knows by its id is given one
+    /// in `new`, too.
+    ///
+    /// # Errors
+    /// More names than ids.
+    pub fn rename(&mut self, old: &NamesByField, new: &mut NamesByField) -> InputResult<()> {
+        let columns = self.columns.ids.iter_mut().zip(old.iter().zip(new));
+        for (column, (old, new)) in columns.filter_map(|(column, names)| Some((column.as_mut()?, names))) {
+            column
+                .rename(old, new)
+                .map_err(|error| damaged(self.opening.file, self.opening.row_group, error.to_string()))?;
+        }
+        Ok(())
+    }
+
     fn fill(&mut self, rows: usize, names: &mut NamesByField) -> Result<(), String> {
         let mut since = Instant::now();
         let mut lap = || {
