@@ -15,9 +15,9 @@ use crate::grid::Grid;
 use crate::slices::Slices;
 
 /// Share of the excess that a cause must carry to explain it: most of it.
-pub(crate) const EXPLAINED: f64 = 0.5;
+const EXPLAINED: f64 = 0.5;
 /// A key or user born up to this many days before the rise can be its cause: newcomers take weeks to settle.
-pub(crate) const BIRTH_DAYS: usize = 28;
+const BIRTH_DAYS: usize = 28;
 /// Days before and after the rise that are compared for a migration.
 const MIGRATION_DAYS: usize = 28;
 /// A key issued this many days before its first use or less counts as newly issued.
@@ -42,15 +42,13 @@ pub(crate) enum Cause {
 /// An excess to be explained: who, when, and how much.
 pub(crate) struct Excess<'a> {
     pub(crate) who: &'a [(Field, String)],
-    /// From the first episode's start to the last one's end.
     pub(crate) days: Range<usize>,
-    pub(crate) episodes: &'a [Range<usize>],
     pub(crate) observed: f64,
     pub(crate) expected: f64,
 }
 
 impl Excess<'_> {
-    pub(crate) fn total(&self) -> f64 {
+    fn total(&self) -> f64 {
         self.observed - self.expected
     }
 

@@ -1,56 +1,56 @@
 //! Whether an excess is what a person or key, doing nothing unusual as a whole, does here.
 //!
-//! A key rises when its busiest user comes back from leave, a table when a batch reads it on a lively day. Whoever
-//! carries such an excess has a series of its own, in which it would stand out were it added by somebody
-//! else. If it does not, then nothing was added: the carrier is judged there, and its parts with it.
-
-use std::collections::BTreeMap;
+//! A key rises when its busiest user comes back from leave, a table when somebody who reads it has a lively day. Whoever
+//! carries such an excess has a series of its own, in which it would stand out were it added by somebody else. If
+//! it does not, then nothing was added: the carrier is judged there, and its parts with it.
 
 use slowleak_record::{Field, Registry};
 
-use crate::attribution::{BIRTH_DAYS, Cause, EXPLAINED, Excess};
+use crate::attribution::Cause;
 use crate::daily::Daily;
-use crate::family::Family;
+use crate::episode::Campaign;
+use crate::family::{Family, Found};
 use crate::grid::Grid;
 use crate::rules::end_of;
-use crate::series::FIRST_DAYS;
 use crate::slices::Slices;
 
 /// Carriers looked at: an excess of many, each with a little of it, is nobody's habit.
 const MOST_CARRIERS: usize = 3;
 
-/// The families of persons and keys, already calibrated, that vouch for what they carry.
+/// The persons and keys of a run, who vouch for what they carry.
 pub(crate) struct Carriers<'a> {
-    pub(crate) judged: &'a [Family<'a>],
+    pub(crate) families: &'a [Family<'a>],
     pub(crate) slices: &'a Slices<'a>,
     pub(crate) registry: &'a Registry,
     pub(crate) grid: &'a Grid,
-    /// Families and bands of the whole run, over which error control is shared.
+    /// Families and bands, over which error control is shared.
     pub(crate) tails: f64,
 }
 
-/// What one carrier did with the entity, beyond what was expected of it there.
-struct Part {
-    name: String,
-    excess: f64,
+/// A rise of an entity, made of the parts `who`, that is a finding of its family.
+pub(crate) struct Rise<'a> {
+    pub(crate) family: &'a Family<'a>,
+    pub(crate) found: &'a Found,
+    pub(crate) who: &'a [(Field, String)],
 }
 
+/// A carrier's name, and at most how much of the excess is its own.
+type Part = (String, f64);
+
 impl Carriers<'_> {
-    /// The cause of the excess, where a few persons or keys carry it who did nothing unusual as a whole.
-    pub(crate) fn cause(&self, excess: &Excess<'_>) -> Option<Cause> {
+    /// The cause of the rise, where a few persons or keys carry it who did nothing unusual as a whole, and what
+    /// they leave of it would be no finding. The largest must all be in order: smaller ones explain nothing alone.
+    pub(crate) fn cause(&self, rise: &Rise<'_>) -> Option<Cause> {
         [Field::User, Field::Key].into_iter().find_map(|by| {
-            let family = self.judged.iter().find(|family| family.counts_events_of(by))?;
-            let mut parts = self.parts(excess, by);
-            parts.sort_by(|a, b| b.excess.total_cmp(&a.excess).then_with(|| a.name.cmp(&b.name)));
-            parts.truncate(MOST_CARRIERS);
+            let family = self.families.iter().find(|family| family.counts_events_of(by))?;
+            let mut parts = self.parts(rise, by);
+            parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             let mut names = Vec::new();
             let mut explained = 0.0;
-            for part in parts {
-                if let Some(events) = self.explained(excess, family, by, &part) {
-                    explained += events;
-                    names.push(part.name);
-                }
-                if explained >= EXPLAINED * excess.total() {
+            for part in parts.into_iter().take(MOST_CARRIERS) {
+                explained += self.explained(rise, family, by, &part)?;
+                names.push(part.0);
+                if !rise.family.outlives(&rise.found.campaign, explained, self.tails) {
                     return Some(Cause::Carried { by, names });
                 }
             }
@@ -58,92 +58,83 @@ impl Carriers<'_> {
         })
     }
 
-    /// How much of the excess is the carrier's way of working; `None` where it was unusual itself.
+    /// How much of the carrier's part is its way of working; `None` where it can not vouch.
     ///
-    /// Either its share of work that falls here is what it was: then the excess is of its whole activity, and
-    /// judged there. Or it came here from elsewhere: it did no more in all, and that much more would have shown.
-    fn explained(&self, excess: &Excess<'_>, family: &Family<'_>, by: Field, part: &Part) -> Option<f64> {
-        let daily = family.daily;
-        let entity = daily.find(&part.name)?;
-        if !self.known(excess, daily, by, part) || !family.is_usual(entity, excess.episodes, self.tails) {
+    /// Either its share of work that falls here is what it was: then the excess is of its whole activity. Or it came
+    /// here from elsewhere and did no more in all. Either way as much added to all that it did would have shown.
+    fn explained(&self, rise: &Rise<'_>, family: &Family<'_>, by: Field, (name, most): &Part) -> Option<f64> {
+        let campaign = &rise.found.campaign;
+        let (episodes, span) = (&campaign.episodes, campaign.span());
+        let entity = family.daily.find(name)?;
+        let ended = end_of(self.registry, by, name).is_some_and(|end| end < self.grid.start(span.end));
+        if ended
+            || !family.has_habit(entity, span.start)
+            || !family.is_usual(entity, episodes, rise.family.tested.len(), self.tails)
+        {
             return None;
         }
-        let whole = inside(excess, daily, entity);
-        let elsewhere = daily.total(entity) - whole;
-        let (mut beyond, mut beyond_object, mut object_share) = (0.0, 0.0, 1.0);
-        for (field, value) in excess.who.iter().filter(|(field, _)| *field != by) {
-            let link = [(by, part.name.clone()), (*field, value.clone())];
+        let whole = inside(campaign, family.daily, entity);
+        let elsewhere = family.daily.total(entity) - whole;
+        // What it did beyond its usual share: with any part of the entity, and with the object alone; and the shares
+        // of its work that fell there.
+        let (mut beyond, mut share) = (0.0, 0.0);
+        let (mut beyond_object, mut object_share) = (0.0, 1.0);
+        for part in rise.who.iter().filter(|(field, _)| *field != by) {
+            let link = [(by, name.clone()), part.clone()];
             let here: f64 =
-                excess.episodes.iter().map(|days| self.slices.events(&link, days)).sum::<Option<f64>>()?;
+                episodes.iter().map(|days| self.slices.events(&link, days)).sum::<Option<f64>>()?;
             let outside = self.slices.events(&link, &(0..usize::MAX))? - here;
             // A share is no surer than what it was counted on.
             let usual = whole * (outside - outside.max(0.0).sqrt()).max(0.0) / elsewhere.max(1.0);
             let more = (here - usual).max(0.0);
             beyond = f64::max(beyond, more);
-            if *field == Field::Object {
-                beyond_object = more;
-                object_share = here / whole.max(1.0);
+            share = f64::max(share, here / whole.max(1.0));
+            if part.0 == Field::Object {
+                (beyond_object, object_share) = (more, here / whole.max(1.0));
             }
         }
-        let kept = part.excess - beyond;
-        let moved = part.excess - beyond_object;
-        let shows = |events: f64| {
-            events > 0.0 && family.would_find(entity, excess.episodes, events / object_share, self.tails)
+        // Who wants to pass for the carrier must do all that it does, in proportion.
+        let shows = |events: f64, share: f64| {
+            events > 0.0 && share > 0.0 && family.would_find(entity, episodes, events / share, self.tails)
         };
-        Some(if moved > kept && shows(moved) { moved } else { kept }).filter(|explained| *explained > 0.0)
+        let (kept, moved) = (most - beyond, most - beyond_object);
+        if shows(moved, object_share) { Some(moved) } else { shows(kept, share).then_some(kept) }
     }
 
-    /// Whether the carrier was there long before the excess (a newcomer has no habit), and had not left by then.
-    fn known(&self, excess: &Excess<'_>, daily: &Daily<'_>, by: Field, part: &Part) -> bool {
-        let first = daily.find(&part.name).and_then(|entity| daily.active(entity).next());
-        let established =
-            first.is_some_and(|(day, _)| day < FIRST_DAYS || day + BIRTH_DAYS <= excess.days.start);
-        let end = end_of(self.registry, by, &part.name);
-        established && end.is_none_or(|end| self.grid.start(excess.days.end) <= end)
-    }
-
-    /// Everybody of `by` who had a part in the entity, with an upper bound of that part where no view counts it.
-    fn parts(&self, excess: &Excess<'_>, by: Field) -> Vec<Part> {
-        if let Some((_, name)) = excess.who.iter().find(|(field, _)| *field == by) {
-            return vec![Part { name: name.clone(), excess: excess.total() }];
+    /// Everybody of `by` who had a part in the entity, with at most how much of the excess is theirs: what they did
+    /// inside, less what they did outside times the ratio that was expected of the entity, by each of its parts.
+    fn parts(&self, rise: &Rise<'_>, by: Field) -> Vec<Part> {
+        let Rise { family, found: Found { entity, campaign, .. }, who } = *rise;
+        let (observed, expected) = (campaign.observed, campaign.expected);
+        if let Some((_, name)) = who.iter().find(|(field, _)| *field == by) {
+            return vec![(name.clone(), observed - expected)];
         }
-        // By name: events inside, and the share outside of all that a part of the entity had there.
-        let mut bounds: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-        for (index, part) in excess.who.iter().enumerate() {
-            let Some((daily, slices)) = self.slices.of(std::slice::from_ref(part), by) else {
-                return Vec::new();
-            };
-            let events: Vec<(String, f64, f64)> = slices
-                .into_iter()
-                .map(|slice| {
-                    let inside = inside(excess, daily, slice.entity);
-                    (slice.value, inside, daily.total(slice.entity) - inside)
-                })
-                .collect();
-            let outside = events.iter().map(|(_, _, outside)| outside).sum::<f64>().max(1.0);
-            let of_part: BTreeMap<String, (f64, f64)> =
-                events.into_iter().map(|(name, inside, out)| (name, (inside, out / outside))).collect();
-            if index == 0 {
-                bounds = of_part;
-            } else {
-                bounds.retain(|name, bound| {
-                    let Some((inside, share)) = of_part.get(name) else { return false };
-                    *bound = (bound.0.min(*inside), bound.1.max(*share));
-                    true
-                });
-            }
-        }
-        bounds
+        let ratio = expected / (family.daily.total(*entity) - observed).max(1.0);
+        let parts = who.iter().map(|part| Some((part, self.slices.of(std::slice::from_ref(part), by)?)));
+        let Some(mut parts) = parts.collect::<Option<Vec<_>>>() else { return Vec::new() };
+        // The part with the fewest knows everybody who had a part in all.
+        parts.sort_by_key(|(_, (_, slices))| slices.len());
+        let mut parts = parts.into_iter();
+        let Some((first, (daily, slices))) = parts.next() else { return Vec::new() };
+        let excess = |inside: f64, total: f64| inside - ratio * (total - inside);
+        slices
             .into_iter()
-            .map(|(name, (inside, share))| {
-                let excess = inside.min(excess.observed) - excess.expected * share;
-                Part { name, excess }
+            .filter_map(|slice| {
+                let own = inside(campaign, daily, slice.entity);
+                let mut most = excess(own, daily.total(slice.entity));
+                for part in who.iter().filter(|part| *part != first) {
+                    let link = [part.clone(), (by, slice.value.clone())];
+                    let inside: f64 =
+                        campaign.episodes.iter().filter_map(|days| self.slices.events(&link, days)).sum();
+                    most = most.min(excess(inside, self.slices.events(&link, &(0..usize::MAX))?));
+                }
+                (most > 0.0).then_some((slice.value, most))
             })
             .collect()
     }
 }
 
 /// Events of an entity in the episodes.
-fn inside(excess: &Excess<'_>, daily: &Daily<'_>, entity: usize) -> f64 {
-    excess.episodes.iter().map(|days| daily.events_in(entity, days)).sum()
+fn inside(campaign: &Campaign, daily: &Daily<'_>, entity: usize) -> f64 {
+    campaign.episodes.iter().map(|days| daily.events_in(entity, days)).sum()
 }

@@ -6,7 +6,7 @@ use slowleak_rollup::{DayTable, Dimension, Lookup, Metric, Table, View};
 
 use crate::attribution::{Cause, Excess};
 use crate::candidate::Candidate;
-use crate::carriers::Carriers;
+use crate::carriers::{Carriers, Rise};
 use crate::config::DetectConfig;
 use crate::daily::Daily;
 use crate::edges::{Coarse, refine};
@@ -21,8 +21,7 @@ use crate::slices::Slices;
 use crate::wording;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
-/// Who acts comes before what is acted on, since a person's habit can explain what its key and tables did.
-const TESTED: [&[Field]; 4] = [&[Field::User], &[Field::Key], &[Field::Object], &[Field::Key, Field::Object]];
+const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
 
 /// An interval that ends no earlier than this before the data does is still open.
 const OPEN_WITHIN: i64 = Micros::DAY / 2;
@@ -49,22 +48,18 @@ pub fn detect<L: Lookup>(
     let sketched: Vec<Daily<'_>> = subjects.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let slices = Slices::new(&dailies);
 
+    let tested = |daily: &&Daily<'_>| {
+        let view = &daily.table.view;
+        view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
+    };
     let mut families: Vec<Family<'_>> = Vec::new();
-    for (metric, dailies) in [(Metric::Events, &dailies), (Metric::Subjects, &sketched)] {
-        let daily_view = |parts: &[Field]| {
-            dailies.iter().find(|daily| {
-                let view = &daily.table.view;
-                view.window <= Window::DAY && view.dimension.parts() == parts
-            })
-        };
-        let tested = TESTED.into_iter().filter_map(daily_view);
-        families.extend(tested.map(|daily| Family::run(daily, metric, &grid, config)));
-    }
-    let tails = (families.len() * Band::ALL.len()) as f64;
-    for index in 0..families.len() {
-        let (judged, rest) = families.split_at_mut(index);
-        let Some(family) = rest.first_mut() else { break };
-        explain(family, &Carriers { judged, slices: &slices, registry, grid: &grid, tails });
+    families
+        .extend(dailies.iter().filter(tested).map(|daily| Family::run(daily, Metric::Events, &grid, config)));
+    families.extend(
+        sketched.iter().filter(tested).map(|daily| Family::run(daily, Metric::Subjects, &grid, config)),
+    );
+    for family in &mut families {
+        explain(family, &slices, registry, &grid);
         family.calibrate();
     }
     borrow_tails(&mut families);
@@ -78,7 +73,6 @@ pub fn detect<L: Lookup>(
         grid: &grid,
         slices: &slices,
         families: &families,
-        tails,
     };
     let mut candidates = run.misuses()?;
     candidates.extend(run.candidates());
@@ -98,7 +92,7 @@ fn finest<'a>(tables: impl Iterator<Item = &'a DayTable>) -> Vec<&'a DayTable> {
 }
 
 /// Looks for the honest cause of every rise in the family's event counts.
-fn explain(family: &mut Family<'_>, carriers: &Carriers<'_>) {
+fn explain(family: &mut Family<'_>, slices: &Slices<'_>, registry: &Registry, grid: &Grid) {
     if family.metric != Metric::Events {
         return;
     }
@@ -107,12 +101,10 @@ fn explain(family: &mut Family<'_>, carriers: &Carriers<'_>) {
         let excess = Excess {
             who: &parts(&table.view.dimension, &table.entities[found.entity]),
             days: found.campaign.span(),
-            episodes: &found.campaign.episodes,
             observed: found.campaign.observed,
             expected: found.campaign.expected,
         };
-        let Carriers { slices, registry, grid, .. } = carriers;
-        found.cause = excess.cause(slices, registry, grid).or_else(|| carriers.cause(&excess));
+        found.cause = excess.cause(slices, registry, grid);
     });
 }
 
@@ -140,37 +132,34 @@ struct Run<'a, L> {
     grid: &'a Grid,
     slices: &'a Slices<'a>,
     families: &'a [Family<'a>],
-    /// Families and bands, over which error control is shared.
-    tails: f64,
 }
 
-impl<L: Lookup> Run<'_, L> {
+impl<'a, L: Lookup> Run<'a, L> {
     /// Every campaign that error control lets through, with its honest cause where it has one.
     fn candidates(&self) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
-        for family in self.families {
-            for found in family.campaigns.iter().filter(|found| found.shape == Shape::Step) {
+        let tails = (self.families.len() * Band::ALL.len()) as f64;
+        let Self { families, slices, registry, grid, .. } = *self;
+        let carriers = Carriers { families, slices, registry, grid, tails };
+        let of_family = |family: &'a Family<'a>| {
+            let candidate = |found: &Found| {
                 let band = &family.tails[found.campaign.band as usize];
                 let score = found.campaign.score;
-                let expected_false = family.expected_false(found.campaign.band, score, self.tails);
-                let (Some(expected_false), Some(calibrated)) = (expected_false, band.calibrated(score))
-                else {
-                    continue;
-                };
-                if expected_false > self.config.max_expected_false {
-                    continue;
+                let odds = family.expected_false(found.campaign.band, score, family.tested.len(), tails)?;
+                let calibrated = band.calibrated(score)?;
+                let reported = found.shape == Shape::Step && odds <= self.config.max_expected_false;
+                let mut candidate = reported.then(|| self.candidate(family, found, calibrated, odds))?;
+                if candidate.cause.is_none() && family.metric == Metric::Events {
+                    candidate.cause = carriers.cause(&Rise { family, found, who: &candidate.who });
                 }
-                let mut candidate = self.candidate(family, found, calibrated, expected_false);
                 // Said, not swallowed: many leaks at once look like a custom, too.
-                if candidate.cause.is_none()
-                    && let Some(count) = band.common(score)
-                {
-                    candidate.cause = Some(Cause::Common { count });
+                if candidate.cause.is_none() {
+                    candidate.cause = band.common(score).map(|count| Cause::Common { count });
                 }
-                candidates.push(candidate);
-            }
-        }
-        candidates
+                Some(candidate)
+            };
+            family.campaigns.iter().filter_map(candidate).collect::<Vec<_>>()
+        };
+        families.iter().flat_map(of_family).collect()
     }
 
     fn candidate(&self, family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
@@ -382,7 +371,6 @@ impl<L: Lookup> Run<'_, L> {
         let excess = Excess {
             who: &lead.who,
             days: lead.days.clone(),
-            episodes: std::slice::from_ref(&lead.days),
             observed: lead.observed,
             expected: lead.expected,
         };

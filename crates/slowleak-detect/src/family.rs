@@ -15,7 +15,7 @@ use crate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
 use crate::grid::Grid;
 use crate::noise::{Noise, Pool, Scatter};
 use crate::peers::Peers;
-use crate::score::{RATIOS, profile_score};
+use crate::score::{RATIOS, Sample, profile_score, two_sample_bound};
 use crate::series::Series;
 
 /// Score from which an interval is kept out of its own baseline, nats.
@@ -28,6 +28,11 @@ const MIN_CALIBRATION_COUNTS: f64 = 5.0;
 const BEFORE_DAYS: usize = 28;
 /// With fewer of them there is no "before" to compare with.
 const MIN_BEFORE_DAYS: usize = 7;
+
+/// Days before an excess in which an entity must have been tested to be known by its habit...
+const HABIT_DAYS: usize = 14;
+/// ...and how long ago the last of them may be: who wakes after months is not who fell asleep.
+const DORMANT_DAYS: usize = 60;
 
 /// One view and metric of a run.
 pub(crate) struct Family<'a> {
@@ -134,14 +139,10 @@ impl<'a> Family<'a> {
     }
 
     /// Fits the tails, now that shapes and honest causes are known: an entity with an innocent campaign
-    /// counts by its other campaigns, and not at all where it has none. What its people carry is no exception:
-    /// their liveliness is the noise that the view has.
+    /// counts by its other campaigns, and not at all where it has none.
     pub(crate) fn calibrate(&mut self) {
         for of_entity in self.campaigns.chunk_by(|a, b| a.entity == b.entity) {
-            let innocent = |found: &Found| {
-                found.shape != Shape::Step
-                    || found.cause.as_ref().is_some_and(|cause| !matches!(cause, Cause::Carried { .. }))
-            };
+            let innocent = |found: &Found| found.shape != Shape::Step || found.cause.is_some();
             let Ok(index) = self.tested.binary_search(&of_entity[0].entity) else { continue };
             if self.tops[index].is_some() && of_entity.iter().any(innocent) {
                 let others = of_entity.iter().filter(|found| !innocent(found));
@@ -244,29 +245,51 @@ impl<'a> Family<'a> {
         self.metric == Metric::Events && self.daily.table.view.dimension.parts() == [field]
     }
 
-    /// Expected number of leak-free entities that score as much as the campaign; `None` where there is no
-    /// calibration.
-    pub(crate) fn expected_false(&self, band: Band, score: f64, tails: f64) -> Option<f64> {
-        let (tested, windows) = (self.tested.len() as f64, self.grid.days() as f64);
-        self.tails[band as usize].expected_false(score, tested, tails, windows, RATIOS.len() as f64)
+    /// Expected number of leak-free ones among `entities` that score as much; `None` where there is no
+    /// calibration. Error control is shared with as many tails as the run has.
+    pub(crate) fn expected_false(&self, band: Band, score: f64, entities: usize, tails: f64) -> Option<f64> {
+        let (entities, windows) = (entities as f64, self.grid.days() as f64);
+        self.tails[band as usize].expected_false(score, entities, tails, windows, RATIOS.len() as f64)
     }
 
-    /// Whether nothing that the entity did in `episodes` is a finding here, and it could have been one.
-    pub(crate) fn is_usual(&self, entity: usize, episodes: &[Range<usize>], tails: f64) -> bool {
-        let calibrated = self.tails.iter().all(|tail| tail.scale.is_some());
+    fn is_finding(&self, band: Band, score: f64, entities: usize, tails: f64) -> bool {
+        let odds = self.expected_false(band, score, entities, tails);
+        odds.is_some_and(|odds| odds <= self.config.max_expected_false)
+    }
+
+    /// Whether the campaign would be a finding still if so many of its events were expected, too.
+    pub(crate) fn outlives(&self, campaign: &Campaign, explained: f64, tails: f64) -> bool {
+        let expected = (campaign.expected + explained) * (1.0 + self.config.tolerance);
+        let score = profile_score(campaign.observed, expected, campaign.dispersion);
+        self.is_finding(campaign.band, score, self.tested.len(), tails)
+    }
+
+    /// Whether the entity had a habit when the day came: weeks in which it was tested, the last of them not long ago.
+    pub(crate) fn has_habit(&self, entity: usize, day: usize) -> bool {
+        let Ok(index) = self.tested.binary_search(&entity) else { return false };
+        let searched = self.series(index).searched;
+        let before = || (0..day).filter(|day| searched[*day]);
+        before().count() >= HABIT_DAYS && before().next_back().is_some_and(|last| day - last <= DORMANT_DAYS)
+    }
+
+    /// Whether nothing that the entity did in `episodes` stands out here, be it as one of `entities` only.
+    pub(crate) fn is_usual(
+        &self,
+        entity: usize,
+        episodes: &[Range<usize>],
+        entities: usize,
+        tails: f64,
+    ) -> bool {
         let meets = |a: &Range<usize>| episodes.iter().any(|b| a.start < b.end && b.start < a.end);
         let first = self.campaigns.partition_point(|found| found.entity < entity);
         let mut own = self.campaigns[first..].iter().take_while(|found| found.entity == entity);
-        let unusual = |found: &Found| {
-            found.shape == Shape::Step
-                && found.cause.is_none()
-                && found.campaign.episodes.iter().any(meets)
-                && self.is_finding(found.campaign.band, found.campaign.score, tails)
-        };
-        calibrated && self.tested.binary_search(&entity).is_ok() && !own.any(unusual)
+        !own.any(|Found { campaign, .. }| {
+            campaign.episodes.iter().any(meets)
+                && self.is_finding(campaign.band, campaign.score, entities, tails)
+        })
     }
 
-    /// Whether `events` more in `episodes` than the entity would have had would be a finding.
+    /// Whether `events` more in `episodes` than the entity would have had would stand out here.
     pub(crate) fn would_find(
         &self,
         entity: usize,
@@ -275,15 +298,16 @@ impl<'a> Family<'a> {
         tails: f64,
     ) -> bool {
         let Ok(index) = self.tested.binary_search(&entity) else { return false };
-        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
-        let observed: f64 = episodes.iter().map(|days| self.daily.events_in(entity, days)).sum();
-        let rest = (observed - events).max(0.5) * (1.0 + self.config.tolerance);
         let noise = self.pool.noise(&self.scatter[index]);
-        self.is_finding(Band::of(days), profile_score(observed, rest, noise.over(days as f64)), tails)
-    }
-
-    fn is_finding(&self, band: Band, score: f64, tails: f64) -> bool {
-        self.expected_false(band, score, tails).is_some_and(|odds| odds <= self.config.max_expected_false)
+        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
+        let count: f64 = episodes.iter().map(|days| self.daily.events_in(entity, days)).sum();
+        let expected = (count - events).max(0.5) * (1.0 + self.config.tolerance);
+        let with = Sample { count, expected, dispersion: noise.over(days as f64) };
+        let others = self.daily.total(entity) - count;
+        let other_days = self.series(index).days().saturating_sub(days).max(1);
+        let without = Sample { count: others, expected: others, dispersion: noise.over(other_days as f64) };
+        let score = profile_score(count, expected, with.dispersion).min(two_sample_bound(with, without));
+        self.is_finding(Band::of(days), score, self.tested.len(), tails)
     }
 
     /// Observed and expected by day for an entity, as the final baseline sees them.

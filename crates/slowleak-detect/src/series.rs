@@ -16,9 +16,6 @@ const GROWTH_POWER: (f64, f64) = (0.9, 0.15);
 /// Relative variance of a day's count that regressions assume besides counting noise.
 const DAY_VARIANCE: f64 = 0.05;
 
-/// Whoever was there in so many first days of the log was there before it.
-pub(crate) const FIRST_DAYS: usize = 7;
-
 /// A series on the grid. `expected = level * pattern` for a level yet to be found.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Series {
@@ -76,11 +73,11 @@ impl Series {
     }
 }
 
-/// Presence less the first `birth_days` of an entity that was not there in the log's [`FIRST_DAYS`].
+/// Presence less the first `birth_days` of an entity that was not there in the log's first week.
 fn searched(present: &[bool], birth_days: usize) -> Vec<bool> {
     let mut searched = present.to_vec();
     if let Some(birth) = present.iter().position(|present| *present)
-        && birth >= FIRST_DAYS
+        && birth >= 7
     {
         let settled = (birth + birth_days).min(present.len());
         searched[birth..settled].fill(false);
