@@ -45,12 +45,20 @@ impl Carriers<'_> {
             let family = self.families.iter().find(|family| family.counts_events_of(by))?;
             let mut parts = self.parts(rise, by);
             parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let campaign = &rise.found.campaign;
+            let entities = rise.family.tested.len();
             let mut names = Vec::new();
-            let mut explained = 0.0;
+            let (mut explained, mut nats) = (0.0, 0.0);
             for part in parts.into_iter().take(MOST_CARRIERS) {
-                explained += self.explained(rise, family, by, &part)?;
+                let entity = self.known(rise, family, by, &part.0)?;
+                explained += self.explained(rise, family, by, entity, &part)?;
+                // Several may each keep below what stands out.
+                nats += family.score(entity, &campaign.episodes, None);
+                if family.is_finding(campaign.band, nats, entities, self.tails) {
+                    return None;
+                }
                 names.push(part.0);
-                if !rise.family.outlives(&rise.found.campaign, explained, self.tails) {
+                if !rise.family.outlives(campaign, explained, self.tails) {
                     return Some(Cause::Carried { by, names });
                 }
             }
@@ -58,27 +66,36 @@ impl Carriers<'_> {
         })
     }
 
-    /// How much of the carrier's part is its way of working; `None` where it can not vouch.
-    ///
-    /// Either its share of work that falls here is what it was: then the excess is of its whole activity. Or it came
-    /// here from elsewhere and did no more in all. Either way as much added to all that it did would have shown.
-    fn explained(&self, rise: &Rise<'_>, family: &Family<'_>, by: Field, (name, most): &Part) -> Option<f64> {
+    /// The carrier, where it has a habit, had not left by then, and did nothing that stands out.
+    fn known(&self, rise: &Rise<'_>, family: &Family<'_>, by: Field, name: &str) -> Option<usize> {
         let campaign = &rise.found.campaign;
-        let (episodes, span) = (&campaign.episodes, campaign.span());
         let entity = family.daily.find(name)?;
-        let ended = end_of(self.registry, by, name).is_some_and(|end| end < self.grid.start(span.end));
-        if ended
-            || !family.has_habit(entity, span.start)
-            || !family.is_usual(entity, episodes, rise.family.tested.len(), self.tails)
-        {
-            return None;
-        }
+        let left =
+            end_of(self.registry, by, name).is_some_and(|end| end < self.grid.start(campaign.span().end));
+        let in_order = !left
+            && family.has_habit(entity, campaign.span().start)
+            && family.is_usual(entity, &campaign.episodes, rise.family.tested.len(), self.tails);
+        in_order.then_some(entity)
+    }
+
+    /// How much of the carrier's part is its way of working.
+    ///
+    /// Either its share of work that falls here is what it was: then the excess is of its whole activity, which has
+    /// been judged. Or it came here from elsewhere and did no more in all, where as much more would have shown.
+    fn explained(
+        &self,
+        rise: &Rise<'_>,
+        family: &Family<'_>,
+        by: Field,
+        entity: usize,
+        (name, most): &Part,
+    ) -> Option<f64> {
+        let campaign = &rise.found.campaign;
+        let episodes = &campaign.episodes;
         let whole = inside(campaign, family.daily, entity);
         let elsewhere = family.daily.total(entity) - whole;
-        // What it did beyond its usual share: with any part of the entity, and with the object alone; and the shares
-        // of its work that fell there.
-        let (mut beyond, mut share) = (0.0, 0.0);
-        let (mut beyond_object, mut object_share) = (0.0, 1.0);
+        // What it did beyond its usual share: with any part of the entity, and with the object alone.
+        let (mut beyond, mut beyond_object, mut object_share) = (0.0, 0.0, 1.0);
         for part in rise.who.iter().filter(|(field, _)| *field != by) {
             let link = [(by, name.clone()), part.clone()];
             let here: f64 =
@@ -88,17 +105,20 @@ impl Carriers<'_> {
             let usual = whole * (outside - outside.max(0.0).sqrt()).max(0.0) / elsewhere.max(1.0);
             let more = (here - usual).max(0.0);
             beyond = f64::max(beyond, more);
-            share = f64::max(share, here / whole.max(1.0));
             if part.0 == Field::Object {
                 (beyond_object, object_share) = (more, here / whole.max(1.0));
             }
         }
-        // Who wants to pass for the carrier must do all that it does, in proportion.
-        let shows = |events: f64, share: f64| {
-            events > 0.0 && share > 0.0 && family.would_find(entity, episodes, events / share, self.tails)
-        };
         let (kept, moved) = (most - beyond, most - beyond_object);
-        if shows(moved, object_share) { Some(moved) } else { shows(kept, share).then_some(kept) }
+        // Who wants to pass for the carrier must read all objects that it reads, in proportion.
+        let shows = || {
+            let added = moved / object_share;
+            added.is_finite() && {
+                let nats = family.score(entity, episodes, Some(added));
+                family.is_finding(campaign.band, nats, family.tested.len(), self.tails)
+            }
+        };
+        Some(if moved > kept.max(0.0) && shows() { moved } else { kept }).filter(|events| *events > 0.0)
     }
 
     /// Everybody of `by` who had a part in the entity, with at most how much of the excess is theirs: what they did

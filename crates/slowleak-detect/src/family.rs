@@ -29,7 +29,7 @@ const BEFORE_DAYS: usize = 28;
 /// With fewer of them there is no "before" to compare with.
 const MIN_BEFORE_DAYS: usize = 7;
 
-/// Days before an excess in which an entity must have been tested to be known by its habit...
+/// Days before an excess on which an entity must have been present to be known by its habit...
 const HABIT_DAYS: usize = 14;
 /// ...and how long ago the last of them may be: who wakes after months is not who fell asleep.
 const DORMANT_DAYS: usize = 60;
@@ -252,7 +252,7 @@ impl<'a> Family<'a> {
         self.tails[band as usize].expected_false(score, entities, tails, windows, RATIOS.len() as f64)
     }
 
-    fn is_finding(&self, band: Band, score: f64, entities: usize, tails: f64) -> bool {
+    pub(crate) fn is_finding(&self, band: Band, score: f64, entities: usize, tails: f64) -> bool {
         let odds = self.expected_false(band, score, entities, tails);
         odds.is_some_and(|odds| odds <= self.config.max_expected_false)
     }
@@ -264,12 +264,14 @@ impl<'a> Family<'a> {
         self.is_finding(campaign.band, score, self.tested.len(), tails)
     }
 
-    /// Whether the entity had a habit when the day came: weeks in which it was tested, the last of them not long ago.
+    /// Whether the entity had a habit when the day came: present for weeks, lately too, and no newcomer any more.
     pub(crate) fn has_habit(&self, entity: usize, day: usize) -> bool {
         let Ok(index) = self.tested.binary_search(&entity) else { return false };
-        let searched = self.series(index).searched;
-        let before = || (0..day).filter(|day| searched[*day]);
-        before().count() >= HABIT_DAYS && before().next_back().is_some_and(|last| day - last <= DORMANT_DAYS)
+        let Series { present, searched, .. } = self.series(index);
+        let before = || (0..day).filter(|day| present[*day]);
+        let settled = (0..=day).any(|day| searched[day]);
+        let awake = before().next_back().is_some_and(|last| day - last <= DORMANT_DAYS);
+        settled && awake && before().count() >= HABIT_DAYS
     }
 
     /// Whether nothing that the entity did in `episodes` stands out here, be it as one of `entities` only.
@@ -289,25 +291,28 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// Whether `events` more in `episodes` than the entity would have had would stand out here.
-    pub(crate) fn would_find(
-        &self,
-        entity: usize,
-        episodes: &[Range<usize>],
-        events: f64,
-        tails: f64,
-    ) -> bool {
-        let Ok(index) = self.tested.binary_search(&entity) else { return false };
+    /// Nats for what the entity did in `episodes` beyond its own baseline, or beyond what it would have done
+    /// without `added` events. Capped, as every score is, by how well the other days are known.
+    pub(crate) fn score(&self, entity: usize, episodes: &[Range<usize>], added: Option<f64>) -> f64 {
+        let Ok(index) = self.tested.binary_search(&entity) else { return 0.0 };
+        let series = self.series(index);
+        let level =
+            mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
         let noise = self.pool.noise(&self.scatter[index]);
-        let days: usize = episodes.iter().map(ExactSizeIterator::len).sum();
-        let count: f64 = episodes.iter().map(|days| self.daily.events_in(entity, days)).sum();
-        let expected = (count - events).max(0.5) * (1.0 + self.config.tolerance);
-        let with = Sample { count, expected, dispersion: noise.over(days as f64) };
-        let others = self.daily.total(entity) - count;
-        let other_days = self.series(index).days().saturating_sub(days).max(1);
-        let without = Sample { count: others, expected: others, dispersion: noise.over(other_days as f64) };
-        let score = profile_score(count, expected, with.dispersion).min(two_sample_bound(with, without));
-        self.is_finding(Band::of(days), score, self.tested.len(), tails)
+        let sample = |days: &dyn Fn(usize) -> bool, tolerated: f64| {
+            let days = || (0..series.counts.len()).filter(|day| series.present[*day] && days(*day));
+            let sum = |of: &[f64]| days().map(|day| of[day]).sum::<f64>();
+            let count = sum(&series.counts);
+            let expected = tolerated * level.value * sum(&series.pattern);
+            Sample { count, expected, dispersion: noise.over(days().count() as f64) }
+        };
+        let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
+        let mut with = sample(&inside, 1.0 + self.config.tolerance);
+        if let Some(added) = added {
+            with.expected = (with.count - added).max(0.5) * (1.0 + self.config.tolerance);
+        }
+        let without = sample(&|day| !inside(day), 1.0);
+        profile_score(with.count, with.expected, with.dispersion).min(two_sample_bound(with, without))
     }
 
     /// Observed and expected by day for an entity, as the final baseline sees them.

@@ -369,7 +369,7 @@ fn a_new_colleague_explains_the_rise_of_a_key() {
 #[test]
 fn a_user_who_is_back_from_leave_explains_the_rise_of_a_key() {
     let found = run(&company(27, |pairs, rng| {
-        let leave = |day: usize| (5..50).contains(&day);
+        let leave = |day: usize| (30..75).contains(&day);
         pairs[10].2 = (0..DAYS).map(|day| if leave(day) { 0.0 } else { poisson(rng, 120.0) }).collect();
         pairs[11].2 = busy(rng, 0..DAYS, 20.0);
     }));
@@ -390,6 +390,62 @@ fn a_user_whose_id_works_for_two_explains_nothing() {
         pairs[11].2 = busy(rng, 0..DAYS, 20.0);
     }));
     assert!(found[0].severity >= Severity::High && found[0].key.as_deref() == Some(&name(5)), "{found:?}");
+}
+
+#[test]
+fn an_id_that_slept_for_months_explains_nothing() {
+    let found = run(&company(27, |pairs, rng| {
+        let rate = |day: usize| if day < 20 || day >= 110 { 120.0 } else { 0.0 };
+        pairs[10].2 = (0..DAYS).map(|day| poisson(rng, rate(day))).collect();
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+    }));
+    let about = found.iter().find(|finding| finding.entity == name(5)).unwrap();
+    assert!(about.severity >= Severity::High, "{}", about.summary);
+}
+
+#[test]
+fn a_user_who_is_back_does_not_explain_what_another_adds() {
+    // One user of the key is back from leave, and nobody knows who does as much again.
+    let mut world = company(27, |pairs, rng| {
+        let leave = |day: usize| (30..75).contains(&day);
+        pairs[10].2 = (0..DAYS).map(|day| if leave(day) { 0.0 } else { poisson(rng, 120.0) }).collect();
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+    });
+    let mut rng = Pcg64Mcg::seed_from_u64(28);
+    let keys = &mut world.tables[0];
+    let victim = keys.entities.iter().position(|key| *key == name(5)).unwrap();
+    for cell in keys.cells(victim).filter(|cell| keys.windows[*cell] >= day(75)).collect::<Vec<_>>() {
+        keys.counts[Metric::Events as usize][cell] += poisson(&mut rng, 120.0) as i64;
+    }
+    let found = run(&world);
+    let about = found.iter().find(|finding| finding.entity == name(5)).unwrap();
+    assert!(about.severity >= Severity::High, "{}", about.summary);
+}
+
+#[test]
+fn a_steady_reader_does_not_explain_what_nobody_adds_on_the_same_table() {
+    // The key has other users, the table other keys; of the two together, one user only is known.
+    let mut rng = Pcg64Mcg::seed_from_u64(43);
+    let mut world = company(43, |pairs, rng| {
+        pairs[10].2 = busy(rng, 0..DAYS, 300.0);
+        pairs[11].2 = busy(rng, 0..DAYS, 4000.0);
+    });
+    let reader = busy(&mut rng, 0..DAYS, 30.0);
+    let leak = (0..DAYS).map(|day| reader[day] + poisson(&mut rng, if day >= 90 { 30.0 } else { 0.0 }));
+    let leak: Daily = leak.collect();
+    let mut slices = World { entities: 40, noise: 0.1, memory: 0.3 }.simulate(44);
+    slices.truncate(40);
+    let mut slices: Vec<_> = slices
+        .into_iter()
+        .enumerate()
+        .map(|(i, counts)| (format!("{} + table", name(10 + i)), counts))
+        .collect();
+    slices.insert(0, (format!("{} + table", name(5)), leak));
+    world.tables.push(rollup("key+object@1d:events", &slices));
+    world.tables.push(rollup("user+object@1d:events", &[("u010 + table".to_owned(), reader)]));
+    let found = run(&world);
+    let about = found.iter().find(|finding| finding.entity == format!("{} + table", name(5))).unwrap();
+    assert!(about.severity >= Severity::High, "{}", about.summary);
 }
 
 #[test]
