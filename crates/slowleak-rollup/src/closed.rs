@@ -119,6 +119,23 @@ impl Narrow {
         }
     }
 
+    /// Adds each value to the number at `at` of its cell's row in `sums`, `width` numbers each. Sums saturate.
+    pub(crate) fn add_to(&self, cells: &[u32], sums: &mut [i64], width: usize, at: usize) {
+        fn add<T: Copy + Into<i64>>(values: &[T], cells: &[u32], sums: &mut [i64], width: usize, at: usize) {
+            for (cell, value) in cells.iter().zip(values) {
+                let sum = &mut sums[*cell as usize * width + at];
+                *sum = sum.saturating_add((*value).into());
+            }
+        }
+        match self {
+            Self::Zeros => {}
+            Self::Bytes(values) => add(values, cells, sums, width, at),
+            Self::Halves(values) => add(values, cells, sums, width, at),
+            Self::Words(values) => add(values, cells, sums, width, at),
+            Self::Wide(values) => add(values, cells, sums, width, at),
+        }
+    }
+
     /// Writes the values of `cells` to `places` of `out`, which holds zeros there.
     pub(crate) fn scatter(&self, cells: std::ops::Range<usize>, places: &[usize], out: &mut [i64]) {
         fn scatter<T: Copy + Into<i64>>(values: &[T], places: &[usize], out: &mut [i64]) {

@@ -1,6 +1,5 @@
 //! Counting: records of one view in one worker into blocks of cells. In: runs of records of one window.
-//! Out: blocks. Windows that are open have a dense table from entity to cell, so that a record costs an
-//! array access; only records older than every open window are looked up by hash.
+//! Out: blocks. A few windows are open at once; only records older than every one of these are looked up by hash.
 
 use ahash::AHashMap;
 use slowleak_record::Status;
@@ -8,8 +7,8 @@ use slowleak_scan::Subjects;
 
 use crate::block::{Block, NONE, Shape};
 use crate::closed::Closed;
-use crate::kernels::{Slots, add_rows};
-use crate::subject_log::SubjectLog;
+use crate::kernels::add_rows;
+use crate::open::OpenWindow;
 use crate::{Metric, View};
 
 /// Windows kept open at once: enough for the jitter of a nearly sorted log around a boundary.
@@ -39,8 +38,6 @@ pub(crate) struct Counter {
     open: Vec<OpenWindow>,
     /// Empty blocks of closed windows, their empty slots and logs, for reuse.
     spare: Vec<OpenWindow>,
-    /// Scratch: the cell of each record of a run.
-    cells: Vec<u32>,
     /// A window may have several.
     closed: Vec<Closed>,
     /// Cells in closed blocks, and their bytes.
@@ -53,18 +50,12 @@ pub(crate) struct Counter {
     overflowed: bool,
 }
 
-/// A block, the cell of each entity in it, and subjects that its sketches have not taken yet.
-#[derive(Debug, Default)]
-struct OpenWindow {
-    block: Block,
-    slots: Slots,
-    log: SubjectLog,
-}
-
 /// Cells of windows older than every open one; the block's own window means nothing.
 #[derive(Debug, Default)]
 struct Late {
-    cells: AHashMap<(u32, i64), u32>,
+    places: AHashMap<(u32, i64), u32>,
+    /// Scratch: the cell of each record of a run.
+    cells: Vec<u32>,
     windows: Vec<i64>,
     block: Block,
     /// What the sketches hold on the heap.
@@ -77,7 +68,6 @@ impl Counter {
             shape: Shape::of(view),
             open: Vec::new(),
             spare: Vec::new(),
-            cells: Vec::new(),
             closed: Vec::new(),
             closed_cells: 0,
             closed_bytes: 0,
@@ -113,30 +103,29 @@ impl Counter {
         let entities = &entities[range];
         match open {
             Some(at) => {
-                let OpenWindow { block, slots, log } = &mut self.open[at];
-                slots.find(known, entities, &mut block.entities, &mut self.cells);
-                block.grow(shape);
-                add(block, shape, &self.cells, &columns);
+                let open = &mut self.open[at];
+                open.find(known, entities, shape);
+                add(&mut open.block, shape, &open.cells, &columns);
                 if shape.subjects {
                     let Subjects { hashes, valid } = columns.subjects;
-                    log.add(&self.cells, hashes, valid, &mut block.sketches);
+                    open.log.add(&open.cells, hashes, valid, &mut open.block.sketches);
                 }
             }
             None => {
-                let Late { cells, windows, block, sketch_bytes } = &mut self.late;
-                self.cells.clear();
-                self.cells.extend(entities.iter().map(|entity| match *entity {
+                let Late { places, cells, windows, block, sketch_bytes } = &mut self.late;
+                cells.clear();
+                cells.extend(entities.iter().map(|entity| match *entity {
                     NONE => NONE,
-                    entity => *cells.entry((entity, window)).or_insert_with(|| {
+                    entity => *places.entry((entity, window)).or_insert_with(|| {
                         windows.push(window);
                         block.push(entity, shape)
                     }),
                 }));
-                add(block, shape, &self.cells, &columns);
+                add(block, shape, cells, &columns);
                 if shape.subjects {
                     // Late records come in ones and twos: a log would cost more than it saves.
                     let Subjects { hashes, valid } = columns.subjects;
-                    for (row, (cell, hash)) in self.cells.iter().zip(hashes).enumerate() {
+                    for (row, (cell, hash)) in cells.iter().zip(hashes).enumerate() {
                         if let Some(sketch) = block.sketches.get_mut(*cell as usize)
                             && valid.get(row).is_none_or(|valid| *valid)
                         {
@@ -170,16 +159,14 @@ impl Counter {
         }
         let at = self.open.partition_point(|open| open.block.window < start);
         let mut fresh = self.spare.pop().unwrap_or_default();
-        fresh.block.window = start;
+        fresh.start(start);
         self.open.insert(at, fresh);
         Some(at)
     }
 
     fn close(&mut self, at: usize) {
         let mut window = self.open.remove(at);
-        window.log.deal(&mut window.block.sketches);
-        window.slots.forget(&window.block.entities);
-        let closed = Closed::of(&mut window.block, &self.shape);
+        let closed = window.close(&self.shape);
         self.spare.push(window);
         self.closed_cells += closed.len();
         self.closed_bytes += closed.bytes();
@@ -238,17 +225,11 @@ impl Counter {
     }
 }
 
-impl OpenWindow {
-    fn bytes(&self) -> usize {
-        self.block.bytes() + self.slots.bytes() + self.log.bytes()
-    }
-}
-
 impl Late {
     fn bytes(&self) -> usize {
         // A place in the map has a byte of its own, and its share of those that stay empty.
         let place = size_of::<((u32, i64), u32)>() + 2;
-        self.cells.capacity() * place
+        self.places.capacity() * place
             + self.windows.capacity() * size_of::<i64>()
             + self.block.bytes()
             + self.sketch_bytes

@@ -12,6 +12,7 @@ use crate::block::NONE;
 use crate::compound::{PairIds, pair};
 use crate::counter::{Columns, Counter};
 use crate::counts::spill;
+use crate::derive::{finer, rest};
 use crate::spill::Run;
 use crate::{Dimension, Metric, Profile, RollupError, Step, View};
 
@@ -50,6 +51,8 @@ struct State {
     windows: Vec<(Window, Vec<Stretch>)>,
     /// For each view, the position of its window.
     of_view: Vec<usize>,
+    /// For each view, the position of the dimension of the view that it follows from, if any.
+    finer: Vec<Option<usize>>,
     hours: BTreeSet<i64>,
     last_hour: Option<i64>,
     span: Option<(i64, i64)>,
@@ -57,6 +60,8 @@ struct State {
     profile: Profile,
     /// Ids of a field that the file lacks.
     absent: Vec<u32>,
+    /// Scratch: entities that a finer view does not know.
+    rest: Vec<u32>,
 }
 
 /// What a worker has counted.
@@ -127,17 +132,22 @@ impl Worker {
                 windows.len() - 1
             }));
         }
+        let part = Part::new(views);
+        let dimension = |view: usize| part.counters[view].0;
+        let finer = finer(views).into_iter().map(|finer| finer.map(dimension)).collect();
         let state = State {
             windows,
             of_view,
+            finer,
             hours: BTreeSet::new(),
             last_hour: None,
             span: None,
             tally: UnitTally::default(),
             profile: Profile::default(),
             absent: Vec::new(),
+            rest: Vec::new(),
         };
-        Self { part: Part::new(views), runs: Vec::new(), state }
+        Self { part, runs: Vec::new(), state }
     }
 
     /// Bytes of memory that names and cells take, about.
@@ -221,7 +231,9 @@ impl State {
         let fields = Fields { chunk, names, absent: &self.absent };
         let mut since = Instant::now();
         for dimension in &mut *dimensions {
-            dimension.fill(&fields);
+            let parts: Vec<&[u32]> =
+                dimension.dimension.parts().iter().map(|field| fields.ids(*field)).collect();
+            dimension.resolve(&parts);
         }
         if dimensions.iter().any(|dimension| !dimension.pairs.is_empty()) {
             self.profile.record(Step::Compounds, since.elapsed());
@@ -233,9 +245,16 @@ impl State {
             subjects: chunk.subjects().unwrap_or_default(),
             sources: fields.ids(Field::Source),
         };
-        for ((dimension, counter), window) in counters.iter_mut().zip(&self.of_view) {
-            let (ids, known) = dimensions[*dimension].ids(&fields);
+        let views = counters.iter_mut().zip(&self.of_view).zip(&self.finer);
+        for (((dimension, counter), window), finer) in views {
+            let (mut ids, known) = dimensions[*dimension].ids(&fields);
             since = Instant::now();
+            if let Some(finer) = finer {
+                if finer == dimension || !rest(ids, dimensions[*finer].ids(&fields).0, &mut self.rest) {
+                    continue;
+                }
+                ids = &self.rest;
+            }
             for run in &self.windows[*window].1 {
                 counter.count(run.window, run.rows.clone(), ids, known, &columns);
             }
@@ -294,16 +313,16 @@ fn stay(time: &[i64], first: i64, last: i64) -> usize {
 }
 
 impl DimensionIds {
-    /// Computes the batch's ids of a compound.
-    fn fill(&mut self, fields: &Fields<'_>) {
-        let mut parts = self.dimension.parts().iter().map(|field| fields.ids(*field));
-        let first = parts.next().unwrap_or_default();
-        for (level, (pairs, right)) in self.pairs.iter_mut().zip(parts).enumerate() {
-            let left = if level == 0 { first } else { &self.ids };
+    /// Computes ids from those of the parts, which have as many: they are those of the only part, or a compound's own.
+    pub(crate) fn resolve<'a>(&'a mut self, parts: &[&'a [u32]]) -> &'a [u32] {
+        let Some((first, rest)) = parts.split_first() else { return &[] };
+        for (level, (pairs, right)) in self.pairs.iter_mut().zip(rest).enumerate() {
+            let left = if level == 0 { first } else { self.ids.as_slice() };
             self.keys.clear();
-            self.keys.extend(left.iter().zip(right).map(|(left, right)| pair(*left, *right)));
+            self.keys.extend(left.iter().zip(*right).map(|(left, right)| pair(*left, *right)));
             pairs.resolve(&self.keys, &mut self.ids);
         }
+        if rest.is_empty() { first } else { &self.ids }
     }
 
     /// The batch's ids, and one more than the largest ever.
