@@ -252,6 +252,10 @@ mod tests {
                 let mut out = vec![0; rows.len()];
                 let places: Vec<usize> = (0..rows.len()).rev().collect();
                 backwards.scatter(0..rows.len(), &places, &mut out);
+                let mut twice = vec![7; 2 * rows.len()];
+                backwards.add_to(&order, &mut twice, 2, 1);
+                let want = |cell: usize| [7, 7_i64.saturating_add(out[cell])];
+                prop_assert_eq!(twice, (0..rows.len()).flat_map(want).collect::<Vec<_>>());
                 for (cell, value) in out.iter().enumerate() {
                     prop_assert_eq!(*value, sums[2 * cell + at]);
                     prop_assert_eq!(column.get(cell), *value);

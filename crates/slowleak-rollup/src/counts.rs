@@ -178,12 +178,13 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
     let mut names = Vec::new();
     let mut ids: Vec<Vec<DimensionIds>> = Vec::new();
     for part in parts {
-        for ((view, blocks), (_, counter)) in views.iter().zip(&mut by_view).zip(part.counters) {
+        let Part { names: names_of, mut dimensions, counters } = part;
+        for ((view, blocks), (dimension, counter)) in views.iter().zip(&mut by_view).zip(counters) {
             let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
-            blocks.push(counter.finish().ok_or_else(too_many)?);
+            blocks.push(counter.finish(&mut dimensions[dimension].pairs).ok_or_else(too_many)?);
         }
-        names.push(part.names);
-        ids.push(part.dimensions);
+        names.push(names_of);
+        ids.push(dimensions);
     }
     let of_field = |field: Field| {
         let of_worker: Vec<&Names> = names.iter().map(|names| &names[field.index()]).collect();

@@ -223,4 +223,28 @@ mod tests {
             prop_assert_eq!(sketches, want);
         }
     }
+
+    proptest! {
+        /// Exact and dense ones, some of them of the same cell, some beyond those that have a log.
+        #[test]
+        fn finished_sketches_add_up(
+            sizes in proptest::collection::vec((0..4_u32, prop_oneof![0..9_u32, 0..900_u32]), 0..12),
+        ) {
+            let mut log = SubjectLog::default();
+            let mut sketches = vec![Sketch::default(); 4];
+            let mut want = sketches.clone();
+            let cells: Vec<u32> = sizes.iter().map(|size| size.0).collect();
+            let hash = |n: u32| slowleak_scan::subject_hash(&n.to_le_bytes());
+            let mut from = Vec::new();
+            for (number, (cell, size)) in (0..).zip(&sizes) {
+                let mut sketch = Sketch::default();
+                (0..*size).for_each(|n| sketch.insert_hash(hash(n * (number % 3 + 1))));
+                want[*cell as usize].merge(&sketch);
+                from.push(sketch);
+            }
+            log.add_sketches(&cells, &from, &mut sketches);
+            log.deal(&mut sketches);
+            prop_assert_eq!(sketches, want);
+        }
+    }
 }

@@ -9,10 +9,11 @@ use slowleak_record::{Field, InputResult, Micros, Window};
 use slowleak_scan::{Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
 
 use crate::block::NONE;
-use crate::compound::{PairIds, pair};
+use crate::compound::{ABSENT, PairIds, pair};
 use crate::counter::{Columns, Counter};
 use crate::counts::spill;
-use crate::derive::{finer, rest};
+use crate::derive::{Rest, finer};
+use crate::open::EntityIds;
 use crate::spill::Run;
 use crate::{Dimension, Metric, Profile, RollupError, Step, View};
 
@@ -60,8 +61,13 @@ struct State {
     profile: Profile,
     /// Ids of a field that the file lacks.
     absent: Vec<u32>,
-    /// Scratch: entities that a finer view does not know.
-    rest: Vec<u32>,
+    /// By dimension, the keys of the batch's compounds.
+    keys: Vec<Vec<u64>>,
+    /// By dimension that a coarser view follows from, the batch's records that have no such compound.
+    lacking: Vec<Vec<u32>>,
+    /// Scratch.
+    ids: Vec<u32>,
+    rest: Rest,
 }
 
 /// What a worker has counted.
@@ -81,14 +87,12 @@ struct Stretch {
     rows: std::ops::Range<usize>,
 }
 
-/// Entity ids of one dimension in the current batch; for compounds, this worker's own ids.
+/// A dimension, and this worker's ids of its compounds.
 #[derive(Debug)]
 pub(crate) struct DimensionIds {
     pub(crate) dimension: Dimension,
     /// Of the first two parts, then of that pair and the third; none for a dimension of one field.
     pub(crate) pairs: Vec<PairIds>,
-    keys: Vec<u64>,
-    ids: Vec<u32>,
 }
 
 impl Part {
@@ -101,8 +105,6 @@ impl Part {
                 dimensions.push(DimensionIds {
                     dimension: view.dimension.clone(),
                     pairs: view.dimension.parts().iter().skip(1).map(|_| PairIds::default()).collect(),
-                    keys: Vec::new(),
-                    ids: Vec::new(),
                 });
                 dimensions.len() - 1
             });
@@ -145,7 +147,10 @@ impl Worker {
             tally: UnitTally::default(),
             profile: Profile::default(),
             absent: Vec::new(),
-            rest: Vec::new(),
+            keys: Vec::new(),
+            lacking: Vec::new(),
+            ids: Vec::new(),
+            rest: Rest::default(),
         };
         Self { part, runs: Vec::new(), state }
     }
@@ -230,10 +235,18 @@ impl State {
         self.absent.resize(time.len(), NONE);
         let fields = Fields { chunk, names, absent: &self.absent };
         let mut since = Instant::now();
-        for dimension in &mut *dimensions {
-            let parts: Vec<&[u32]> =
-                dimension.dimension.parts().iter().map(|field| fields.ids(*field)).collect();
-            dimension.resolve(&parts);
+        self.keys.resize_with(dimensions.len(), Vec::new);
+        self.lacking.resize_with(dimensions.len(), Vec::new);
+        for (at, dimension) in dimensions.iter_mut().enumerate() {
+            let (keys, lacking) = (&mut self.keys[at], &mut self.lacking[at]);
+            let parts = dimension.dimension.parts();
+            let parts: Vec<&[u32]> = parts.iter().map(|field| fields.ids(*field)).collect();
+            dimension.pair_up(&parts, keys, &mut self.ids);
+            lacking.clear();
+            if self.finer.contains(&Some(at)) {
+                let absent = keys.iter().zip(0..).filter(|(key, _)| **key == ABSENT);
+                lacking.extend(absent.map(|(_, row)| row));
+            }
         }
         if dimensions.iter().any(|dimension| !dimension.pairs.is_empty()) {
             self.profile.record(Step::Compounds, since.elapsed());
@@ -247,16 +260,33 @@ impl State {
         };
         let views = counters.iter_mut().zip(&self.of_view).zip(&self.finer);
         for (((dimension, counter), window), finer) in views {
-            let (mut ids, known) = dimensions[*dimension].ids(&fields);
             since = Instant::now();
-            if let Some(finer) = finer {
-                if finer == dimension || !rest(ids, dimensions[*finer].ids(&fields).0, &mut self.rest) {
-                    continue;
+            let DimensionIds { dimension: parts, pairs } = &mut dimensions[*dimension];
+            let entities = match parts.parts() {
+                [field] => fields.entities(*field),
+                _ => EntityIds::Compound(&self.keys[*dimension]),
+            };
+            let runs = &self.windows[*window].1;
+            match finer {
+                None => {
+                    for run in runs {
+                        counter.count(run.window, run.rows.clone(), entities, &columns, pairs);
+                    }
                 }
-                ids = &self.rest;
-            }
-            for run in &self.windows[*window].1 {
-                counter.count(run.window, run.rows.clone(), ids, known, &columns);
+                Some(finer) => {
+                    let lacking = &self.lacking[*finer];
+                    if finer == dimension || lacking.is_empty() {
+                        continue;
+                    }
+                    let before = |end: usize| lacking.partition_point(|row| (*row as usize) < end);
+                    for run in runs {
+                        let places = &lacking[before(run.rows.start)..before(run.rows.end)];
+                        if !places.is_empty() {
+                            let (entities, columns) = self.rest.pick(places, entities, &columns);
+                            counter.count(run.window, 0..places.len(), entities, &columns, pairs);
+                        }
+                    }
+                }
             }
             self.profile.record(Step::Count, since.elapsed());
         }
@@ -273,6 +303,10 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn ids(&self, field: Field) -> &'a [u32] {
         self.chunk.ids(field).unwrap_or(self.absent)
+    }
+
+    fn entities(&self, field: Field) -> EntityIds<'a> {
+        EntityIds::Field { ids: self.ids(field), known: self.names[field.index()].len() }
     }
 }
 
@@ -313,23 +347,19 @@ fn stay(time: &[i64], first: i64, last: i64) -> usize {
 }
 
 impl DimensionIds {
-    /// Computes ids from those of the parts, which have as many: they are those of the only part, or a compound's own.
-    pub(crate) fn resolve<'a>(&'a mut self, parts: &[&'a [u32]]) -> &'a [u32] {
-        let Some((first, rest)) = parts.split_first() else { return &[] };
-        for (level, (pairs, right)) in self.pairs.iter_mut().zip(rest).enumerate() {
-            let left = if level == 0 { first } else { self.ids.as_slice() };
-            self.keys.clear();
-            self.keys.extend(left.iter().zip(*right).map(|(left, right)| pair(*left, *right)));
-            pairs.resolve(&self.keys, &mut self.ids);
-        }
-        if rest.is_empty() { first } else { &self.ids }
-    }
-
-    /// The batch's ids, and one more than the largest ever.
-    fn ids<'a>(&'a self, fields: &Fields<'a>) -> (&'a [u32], usize) {
-        match self.dimension.parts() {
-            [field] => (fields.ids(*field), fields.names[field.index()].len()),
-            _ => (&self.ids, self.pairs.last().map_or(0, PairIds::len)),
+    /// Pairs the ids of a compound's parts up: `keys` are those of the last pair, which needs no id yet. `ids` is scratch.
+    pub(crate) fn pair_up(&mut self, parts: &[&[u32]], keys: &mut Vec<u64>, ids: &mut Vec<u32>) {
+        let Some((first, rest)) = parts.split_first() else { return };
+        for (level, right) in rest.iter().enumerate() {
+            let left = match level {
+                0 => first,
+                _ => {
+                    self.pairs[level - 1].resolve(keys, ids);
+                    ids.as_slice()
+                }
+            };
+            keys.clear();
+            keys.extend(left.iter().zip(*right).map(|(left, right)| pair(*left, *right)));
         }
     }
 }
