@@ -2,8 +2,9 @@
 //! entity ids are in the coarser one. Out: which view follows from which; the cells that follow.
 //!
 //! `key@1h` knows nothing that `key+object@1h` does not: its sums, sketches and sets of sources are those of the finer
-//! cells, added up, exactly. There are far fewer cells than records, so that a worker counts the finer view alone, and into
-//! the coarser one only what the finer one has no entity for: records whose object is null.
+//! cells, added up, exactly. (Counts are never negative, so that it does not matter where a sum saturates.) In a dense log
+//! there are far fewer cells than records: a worker counts the finer view alone, and into the coarser one only what the
+//! finer one has no entity for, records whose object is null.
 
 use rayon::prelude::*;
 use slowleak_record::{Field, Micros, Status};
