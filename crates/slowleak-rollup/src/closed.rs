@@ -119,6 +119,23 @@ impl Narrow {
         }
     }
 
+    /// Adds each value to the number at `at` of its cell's row in `sums`, `width` numbers each. Sums saturate.
+    pub(crate) fn add_to(&self, cells: &[u32], sums: &mut [i64], width: usize, at: usize) {
+        fn add<T: Copy + Into<i64>>(values: &[T], cells: &[u32], sums: &mut [i64], width: usize, at: usize) {
+            for (cell, value) in cells.iter().zip(values) {
+                let sum = &mut sums[*cell as usize * width + at];
+                *sum = sum.saturating_add((*value).into());
+            }
+        }
+        match self {
+            Self::Zeros => {}
+            Self::Bytes(values) => add(values, cells, sums, width, at),
+            Self::Halves(values) => add(values, cells, sums, width, at),
+            Self::Words(values) => add(values, cells, sums, width, at),
+            Self::Wide(values) => add(values, cells, sums, width, at),
+        }
+    }
+
     /// Writes the values of `cells` to `places` of `out`, which holds zeros there.
     pub(crate) fn scatter(&self, cells: std::ops::Range<usize>, places: &[usize], out: &mut [i64]) {
         fn scatter<T: Copy + Into<i64>>(values: &[T], places: &[usize], out: &mut [i64]) {
@@ -235,6 +252,10 @@ mod tests {
                 let mut out = vec![0; rows.len()];
                 let places: Vec<usize> = (0..rows.len()).rev().collect();
                 backwards.scatter(0..rows.len(), &places, &mut out);
+                let mut twice = vec![7; 2 * rows.len()];
+                backwards.add_to(&order, &mut twice, 2, 1);
+                let want = |cell: usize| [7, 7_i64.saturating_add(out[cell])];
+                prop_assert_eq!(twice, (0..rows.len()).flat_map(want).collect::<Vec<_>>());
                 for (cell, value) in out.iter().enumerate() {
                     prop_assert_eq!(*value, sums[2 * cell + at]);
                     prop_assert_eq!(column.get(cell), *value);

@@ -1,36 +1,32 @@
 //! Ids of compound entities. In: ids of the parts, a batch at a time. Out: one id a record.
 //!
 //! The table of a large compound does not fit into the cache, and a lookup waits for memory. A batch is
-//! therefore probed in two steps: first the home slots of many keys are loaded, whose waits overlap, and only
-//! then are they compared.
+//! therefore probed in steps: the home slots of many keys are loaded, whose waits overlap, then the keys of the ids
+//! that are found there, and only then are they compared.
 
 use crate::block::NONE;
 
 /// Keys probed together.
 const LANES: usize = 64;
 
+/// Slots to begin with.
+const FIRST_SLOTS: usize = 64;
+
 /// Stands for a key with an absent part.
-const ABSENT: u64 = u64::MAX;
+pub(crate) const ABSENT: u64 = u64::MAX;
 
 /// Dense ids of pairs of ids: the first new pair gets 0, the next 1, and so on.
 #[derive(Debug)]
 pub(crate) struct PairIds {
-    slots: Vec<Slot>,
+    /// An id or [`NONE`]. Without their keys, slots are small enough for a window's to stay in the cache.
+    slots: Vec<u32>,
     /// The pairs, by id.
     keys: Vec<u64>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    key: u64,
-    id: u32,
-}
-
-const EMPTY: Slot = Slot { key: 0, id: NONE };
-
 impl Default for PairIds {
     fn default() -> Self {
-        Self { slots: vec![EMPTY; 64], keys: Vec::new() }
+        Self { slots: vec![NONE; FIRST_SLOTS], keys: Vec::new() }
     }
 }
 
@@ -45,6 +41,22 @@ impl PairIds {
         self.keys.iter().map(|key| ((key >> 32) as u32, *key as u32))
     }
 
+    /// The keys of the pairs, by id.
+    pub(crate) fn keys(&self) -> &[u64] {
+        &self.keys
+    }
+
+    /// Forgets all pairs. Some of the room is given up where they have hardly used it: all of it has to be cleared.
+    pub(crate) fn clear(&mut self) {
+        let few = self.keys.len() * 16 < self.slots.len();
+        if few && self.slots.len() > FIRST_SLOTS {
+            self.slots = vec![NONE; self.slots.len() / 4];
+        } else {
+            self.slots.fill(NONE);
+        }
+        self.keys.clear();
+    }
+
     /// Number of pairs.
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
@@ -52,22 +64,24 @@ impl PairIds {
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>() + self.keys.capacity() * size_of::<u64>()
+        self.slots.capacity() * size_of::<u32>() + self.keys.capacity() * size_of::<u64>()
     }
 
     /// Replaces `ids` by the ids of `keys`, [`NONE`] where a part is absent.
     pub(crate) fn resolve(&mut self, keys: &[u64], ids: &mut Vec<u32>) {
         ids.clear();
         ids.reserve(keys.len());
-        let mut found = [EMPTY; LANES];
+        let (mut found, mut seen) = ([NONE; LANES], [ABSENT; LANES]);
         for lanes in keys.chunks(LANES) {
             let shift = self.shift();
             for (found, key) in found.iter_mut().zip(lanes) {
                 *found = self.slots[(hash(*key) >> shift) as usize];
             }
-            for (found, key) in found.iter().zip(lanes) {
-                let hit = found.key == *key && found.id != NONE;
-                ids.push(if hit { found.id } else { self.probe(*key) });
+            for (seen, found) in seen.iter_mut().zip(&found) {
+                *seen = self.keys.get(*found as usize).copied().unwrap_or(ABSENT);
+            }
+            for ((found, seen), key) in found.iter().zip(&seen).zip(lanes) {
+                ids.push(if seen == key { *found } else { self.probe(*key) });
             }
         }
     }
@@ -87,29 +101,29 @@ impl PairIds {
         let mask = self.slots.len() - 1;
         let mut at = (hash(key) >> self.shift()) as usize;
         loop {
-            let slot = self.slots[at];
-            if slot.id == NONE {
+            let id = self.slots[at];
+            if id == NONE {
                 let id = self.keys.len() as u32;
-                self.slots[at] = Slot { key, id };
+                self.slots[at] = id;
                 self.keys.push(key);
                 return id;
             }
-            if slot.key == key {
-                return slot.id;
+            if self.keys[id as usize] == key {
+                return id;
             }
             at = (at + 1) & mask;
         }
     }
 
     fn grow(&mut self) {
-        self.slots = vec![EMPTY; self.slots.len() * 4];
+        self.slots = vec![NONE; self.slots.len() * 2];
         let (mask, shift) = (self.slots.len() - 1, self.shift());
-        for (id, key) in self.keys.iter().enumerate() {
+        for (id, key) in (0..).zip(&self.keys) {
             let mut at = (hash(*key) >> shift) as usize;
-            while self.slots[at].id != NONE {
+            while self.slots[at] != NONE {
                 at = (at + 1) & mask;
             }
-            self.slots[at] = Slot { key: *key, id: id as u32 };
+            self.slots[at] = id;
         }
     }
 }
@@ -131,8 +145,12 @@ mod tests {
         #[test]
         fn ids_are_those_of_a_plain_map(
             batches in proptest::collection::vec(proptest::collection::vec((0..40_u32, 0..60_u32), 0..300), 0..20),
+            before in prop_oneof![0..50_u32, 0..2000_u32],
         ) {
             let mut ids = PairIds::default();
+            // Whatever was in the table before is forgotten.
+            ids.resolve(&(0..before).map(|n| pair(n, n + 1)).collect::<Vec<_>>(), &mut Vec::new());
+            ids.clear();
             let mut plain: AHashMap<(u32, u32), u32> = AHashMap::new();
             let mut got = Vec::new();
             for batch in batches {

@@ -1,6 +1,5 @@
 //! Counting: records of one view in one worker into blocks of cells. In: runs of records of one window.
-//! Out: blocks. Windows that are open have a dense table from entity to cell, so that a record costs an
-//! array access; only records older than every open window are looked up by hash.
+//! Out: blocks. A few windows are open at once; only records older than every one of these are looked up by hash.
 
 use ahash::AHashMap;
 use slowleak_record::Status;
@@ -8,8 +7,9 @@ use slowleak_scan::Subjects;
 
 use crate::block::{Block, NONE, Shape};
 use crate::closed::Closed;
-use crate::kernels::{Slots, add_rows};
-use crate::subject_log::SubjectLog;
+use crate::compound::PairIds;
+use crate::kernels::add_rows;
+use crate::open::{EntityIds, OpenWindow};
 use crate::{Metric, View};
 
 /// Windows kept open at once: enough for the jitter of a nearly sorted log around a boundary.
@@ -39,8 +39,6 @@ pub(crate) struct Counter {
     open: Vec<OpenWindow>,
     /// Empty blocks of closed windows, their empty slots and logs, for reuse.
     spare: Vec<OpenWindow>,
-    /// Scratch: the cell of each record of a run.
-    cells: Vec<u32>,
     /// A window may have several.
     closed: Vec<Closed>,
     /// Cells in closed blocks, and their bytes.
@@ -50,21 +48,18 @@ pub(crate) struct Counter {
     late: Late,
     /// Whether the unit may still move the open windows back in time.
     may_rewind: bool,
+    /// Whether pairs recurred in the window that was closed last.
+    recur: bool,
     overflowed: bool,
-}
-
-/// A block, the cell of each entity in it, and subjects that its sketches have not taken yet.
-#[derive(Debug, Default)]
-struct OpenWindow {
-    block: Block,
-    slots: Slots,
-    log: SubjectLog,
 }
 
 /// Cells of windows older than every open one; the block's own window means nothing.
 #[derive(Debug, Default)]
 struct Late {
-    cells: AHashMap<(u32, i64), u32>,
+    places: AHashMap<(u32, i64), u32>,
+    /// Scratch: the id of each record of a run where it has none yet, and the cell.
+    ids: Vec<u32>,
+    cells: Vec<u32>,
     windows: Vec<i64>,
     block: Block,
     /// What the sketches hold on the heap.
@@ -77,13 +72,13 @@ impl Counter {
             shape: Shape::of(view),
             open: Vec::new(),
             spare: Vec::new(),
-            cells: Vec::new(),
             closed: Vec::new(),
             closed_cells: 0,
             closed_bytes: 0,
             compact_at: COMPACT_FLOOR,
             late: Late::default(),
             may_rewind: true,
+            recur: true,
             overflowed: false,
         }
     }
@@ -93,50 +88,58 @@ impl Counter {
         self.may_rewind = true;
     }
 
-    /// Counts the records `range`, all of the window that starts at `window`; `entities` of the whole batch,
-    /// all of them below `known`.
+    /// Counts the records `range`, all of the window that starts at `window`; `entities` of the whole batch. `pairs` are
+    /// the worker's, of a compound.
     pub(crate) fn count(
         &mut self,
         window: i64,
         range: std::ops::Range<usize>,
-        entities: &[u32],
-        known: usize,
+        entities: EntityIds<'_>,
         columns: &Columns<'_>,
+        pairs: &mut [PairIds],
     ) {
         if self.closed_cells + self.late.block.len() > MOST_CELLS {
             self.overflowed = true;
             return;
         }
-        let open = self.open_window(window);
+        let open = self.open_window(window, pairs);
         let shape = &self.shape;
         let columns = columns.rows_of(range.clone());
-        let entities = &entities[range];
+        let entities = entities.rows_of(range);
         match open {
             Some(at) => {
-                let OpenWindow { block, slots, log } = &mut self.open[at];
-                slots.find(known, entities, &mut block.entities, &mut self.cells);
-                block.grow(shape);
-                add(block, shape, &self.cells, &columns);
+                let open = &mut self.open[at];
+                open.find(entities, pairs, shape);
+                add(&mut open.block, shape, &open.cells, &columns);
                 if shape.subjects {
                     let Subjects { hashes, valid } = columns.subjects;
-                    log.add(&self.cells, hashes, valid, &mut block.sketches);
+                    open.log.add(&open.cells, hashes, valid, &mut open.block.sketches);
                 }
             }
             None => {
-                let Late { cells, windows, block, sketch_bytes } = &mut self.late;
-                self.cells.clear();
-                self.cells.extend(entities.iter().map(|entity| match *entity {
+                let Late { places, ids, cells, windows, block, sketch_bytes } = &mut self.late;
+                let ids = match (entities, pairs.last_mut()) {
+                    (EntityIds::Field { ids, .. }, _) => ids,
+                    (EntityIds::Compound(keys), pairs) => {
+                        if let Some(pairs) = pairs {
+                            pairs.resolve(keys, ids);
+                        }
+                        ids
+                    }
+                };
+                cells.clear();
+                cells.extend(ids.iter().map(|entity| match *entity {
                     NONE => NONE,
-                    entity => *cells.entry((entity, window)).or_insert_with(|| {
+                    entity => *places.entry((entity, window)).or_insert_with(|| {
                         windows.push(window);
                         block.push(entity, shape)
                     }),
                 }));
-                add(block, shape, &self.cells, &columns);
+                add(block, shape, cells, &columns);
                 if shape.subjects {
                     // Late records come in ones and twos: a log would cost more than it saves.
                     let Subjects { hashes, valid } = columns.subjects;
-                    for (row, (cell, hash)) in self.cells.iter().zip(hashes).enumerate() {
+                    for (row, (cell, hash)) in cells.iter().zip(hashes).enumerate() {
                         if let Some(sketch) = block.sketches.get_mut(*cell as usize)
                             && valid.get(row).is_none_or(|valid| *valid)
                         {
@@ -151,7 +154,7 @@ impl Counter {
     }
 
     /// Position of the open window, opened if it may be; `None` where it is older than every open one.
-    fn open_window(&mut self, start: i64) -> Option<usize> {
+    fn open_window(&mut self, start: i64, pairs: &mut [PairIds]) -> Option<usize> {
         if let Some(at) = self.open.iter().rposition(|open| open.block.window == start) {
             return Some(at);
         }
@@ -161,34 +164,33 @@ impl Counter {
                 return None;
             }
             self.may_rewind = false;
-            self.close_all();
+            self.close_all(pairs);
         } else if full {
-            self.close(0);
+            self.close(0, pairs);
         }
         if self.closed_cells >= self.compact_at {
             self.compact();
         }
         let at = self.open.partition_point(|open| open.block.window < start);
         let mut fresh = self.spare.pop().unwrap_or_default();
-        fresh.block.window = start;
+        fresh.start(start, self.recur);
         self.open.insert(at, fresh);
         Some(at)
     }
 
-    fn close(&mut self, at: usize) {
+    fn close(&mut self, at: usize, pairs: &mut [PairIds]) {
         let mut window = self.open.remove(at);
-        window.log.deal(&mut window.block.sketches);
-        window.slots.forget(&window.block.entities);
-        let closed = Closed::of(&mut window.block, &self.shape);
+        self.recur = window.recurs();
+        let closed = window.close(pairs, &self.shape);
         self.spare.push(window);
         self.closed_cells += closed.len();
         self.closed_bytes += closed.bytes();
         self.closed.push(closed);
     }
 
-    fn close_all(&mut self) {
+    fn close_all(&mut self, pairs: &mut [PairIds]) {
         while !self.open.is_empty() {
-            self.close(self.open.len() - 1);
+            self.close(self.open.len() - 1, pairs);
         }
     }
 
@@ -207,8 +209,8 @@ impl Counter {
     }
 
     /// All blocks, in no particular order; `None` where there were too many cells.
-    pub(crate) fn finish(mut self) -> Option<Vec<Closed>> {
-        self.close_all();
+    pub(crate) fn finish(mut self, pairs: &mut [PairIds]) -> Option<Vec<Closed>> {
+        self.close_all(pairs);
         let Late { windows, mut block, .. } = self.late;
         let mut order: Vec<u32> = (0..windows.len() as u32).collect();
         order.sort_unstable_by_key(|cell| (windows[*cell as usize], *cell));
@@ -238,17 +240,12 @@ impl Counter {
     }
 }
 
-impl OpenWindow {
-    fn bytes(&self) -> usize {
-        self.block.bytes() + self.slots.bytes() + self.log.bytes()
-    }
-}
-
 impl Late {
     fn bytes(&self) -> usize {
         // A place in the map has a byte of its own, and its share of those that stay empty.
         let place = size_of::<((u32, i64), u32)>() + 2;
-        self.cells.capacity() * place
+        self.places.capacity() * place
+            + (self.ids.capacity() + self.cells.capacity()) * size_of::<u32>()
             + self.windows.capacity() * size_of::<i64>()
             + self.block.bytes()
             + self.sketch_bytes
@@ -346,6 +343,7 @@ mod tests {
     use slowleak_scan::subject_hash;
 
     use crate::Sketch;
+    use crate::compound::pair;
 
     /// Entities of the test; one more stands for none.
     const ENTITIES: u32 = 6;
@@ -377,9 +375,12 @@ mod tests {
             units in proptest::collection::vec(proptest::collection::vec(record(), 0..40), 0..12),
             compact_at in 1_usize..40,
             sorted: bool,
+            compound: bool,
         ) {
             let view = "key@1h:rows,bytes,denied,error,sources,subjects".parse().unwrap();
             let mut counter = Counter::new(&view);
+            let mut pairs: Vec<PairIds> = Vec::new();
+            pairs.resize_with(compound.into(), PairIds::default);
             let mut want: BTreeMap<(i64, u32), Want> = BTreeMap::new();
             for (number, mut unit) in units.into_iter().enumerate() {
                 if sorted {
@@ -388,7 +389,13 @@ mod tests {
                 counter.start_unit();
                 counter.compact_at = compact_at;
                 let entity = |record: &Record| if record.1 == ENTITIES { NONE } else { record.1 };
-                let entities: Vec<u32> = unit.iter().map(entity).collect();
+                let ids: Vec<u32> = unit.iter().map(entity).collect();
+                let keys: Vec<u64> = ids.iter().map(|id| pair(*id, 7)).collect();
+                let entities = if compound {
+                    EntityIds::Compound(&keys)
+                } else {
+                    EntityIds::Field { ids: &ids, known: ENTITIES as usize }
+                };
                 let rows: Vec<i64> = unit.iter().map(|record| record.2.0).collect();
                 // A file may lack a column.
                 let has_bytes = number % 4 != 3;
@@ -410,7 +417,7 @@ mod tests {
                 for run in unit.chunk_by(|a, b| a.0 == b.0) {
                     let range = start..start + run.len();
                     start = range.end;
-                    counter.count(run[0].0, range, &entities, ENTITIES as usize, &columns);
+                    counter.count(run[0].0, range, entities, &columns, &mut pairs);
                 }
                 for (row, record) in unit.iter().enumerate().filter(|(_, record)| record.1 != ENTITIES) {
                     let cell = want.entry((record.0, record.1)).or_default();
@@ -430,7 +437,8 @@ mod tests {
             }
             prop_assert!(want.is_empty() || counter.bytes() > 0);
             let shape = counter.shape.clone();
-            let united = unite(counter.finish().unwrap(), &shape, &mut Vec::new());
+            let united = unite(counter.finish(&mut pairs).unwrap(), &shape, &mut Vec::new());
+            let of_pair: Vec<u32> = pairs.iter().flat_map(PairIds::pairs).map(|(id, _)| id).collect();
             let mut got = BTreeMap::new();
             for block in united.into_iter().map(Closed::reopen) {
                 for (cell, entity) in block.entities.iter().enumerate() {
@@ -440,6 +448,7 @@ mod tests {
                         sources: of_cell.map(|(_, source)| *source).collect(),
                         sketch: block.sketches[cell].clone(),
                     };
+                    let entity = of_pair.get(*entity as usize).unwrap_or(entity);
                     prop_assert!(got.insert((block.window, *entity), is).is_none());
                 }
             }
@@ -451,13 +460,14 @@ mod tests {
     #[test]
     fn bytes_follow_the_cells() {
         let mut counter = Counter::new(&"key@1h:rows,subjects".parse().unwrap());
-        let entities: Vec<u32> = (0..1000).collect();
+        let ids: Vec<u32> = (0..1000).collect();
+        let entities = EntityIds::Field { ids: &ids, known: 1000 };
         let rows: Vec<i64> = (0..1000).collect();
         let hashes: Vec<u64> = (0..1000_u32).map(|n| subject_hash(&n.to_le_bytes())).collect();
         let subjects = Subjects { hashes: &hashes, valid: &[] };
         let columns = Columns { rows: &rows, bytes: &[], status: &[], subjects, sources: &[] };
         let mut count = |windows: std::ops::Range<i64>| {
-            windows.for_each(|window| counter.count(window, 0..1000, &entities, 1000, &columns));
+            windows.for_each(|window| counter.count(window, 0..1000, entities, &columns, &mut []));
             counter.bytes()
         };
         let (few, many, late) = (count(0..10), count(10..110), count(0..100));

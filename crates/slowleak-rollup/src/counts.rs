@@ -11,10 +11,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::assemble::{Assembled, Assembly};
 use crate::closed::Closed;
+use crate::derive::{derived, finer};
 use crate::entities::{Entities, FieldNames};
 use crate::groups::Rounds;
 use crate::spill::{EntityCells, Merge, Run, RunWriter};
-use crate::worker::Part;
+use crate::worker::{DimensionIds, Part};
 use crate::write::{Written, store};
 use crate::{Metric, Profile, Rollup, RollupError, Step, Table, View};
 
@@ -175,14 +176,15 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
     let dimensions = distinct(views.iter().map(|view| &view.dimension));
     let mut by_view: Vec<Vec<Vec<Closed>>> = views.iter().map(|_| Vec::new()).collect();
     let mut names = Vec::new();
-    let mut pairs = Vec::new();
+    let mut ids: Vec<Vec<DimensionIds>> = Vec::new();
     for part in parts {
-        for ((view, blocks), (_, counter)) in views.iter().zip(&mut by_view).zip(part.counters) {
+        let Part { names: names_of, mut dimensions, counters } = part;
+        for ((view, blocks), (dimension, counter)) in views.iter().zip(&mut by_view).zip(counters) {
             let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
-            blocks.push(counter.finish().ok_or_else(too_many)?);
+            blocks.push(counter.finish(&mut dimensions[dimension].pairs).ok_or_else(too_many)?);
         }
-        names.push(part.names);
-        pairs.push(part.dimensions);
+        names.push(names_of);
+        ids.push(dimensions);
     }
     let of_field = |field: Field| {
         let of_worker: Vec<&Names> = names.iter().map(|names| &names[field.index()]).collect();
@@ -195,12 +197,20 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
         fields.into_par_iter().map(|field| (*field, of_field(*field))).collect();
     let field = |field: Field| fields.iter().find(|(other, _)| *other == field).map(|(_, names)| names);
     let sources = field(Field::Source);
+    let mut finer = finer(views);
     // Views of one dimension follow each other.
     let mut last: Option<(usize, Entities<'_>)> = None;
-    for (view, mut blocks) in views.iter().zip(by_view) {
+    for (position, view) in views.iter().enumerate() {
         let Some(at) = dimensions.iter().position(|dimension| **dimension == view.dimension) else {
             continue;
         };
+        // What follows from these cells and ids has to before they are gone, and no sooner: it takes memory.
+        for later in position..views.len() {
+            if later == position || finer[later].is_some_and(|fine| views[fine].dimension == view.dimension) {
+                complete(later, views, &mut finer, &mut by_view, &mut ids);
+            }
+        }
+        let mut blocks = std::mem::take(&mut by_view[position]);
         if last.as_ref().is_none_or(|(of, _)| *of != at) {
             let parts: Vec<&FieldNames<'_>> =
                 view.dimension.parts().iter().filter_map(|part| field(*part)).collect();
@@ -208,10 +218,10 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
             let entities = match parts.as_slice() {
                 [field] => Entities::of_field(field, &blocks),
                 parts => {
-                    let levels: Vec<_> = pairs.iter().map(|worker| worker[at].pairs.as_slice()).collect();
+                    let levels: Vec<_> = ids.iter().map(|worker| worker[at].pairs.as_slice()).collect();
                     let entities = Entities::of_compound(parts, &levels);
                     drop(levels);
-                    pairs.iter_mut().for_each(|worker| worker[at].pairs.clear());
+                    ids.iter_mut().for_each(|worker| worker[at].pairs.clear());
                     entities
                 }
             };
@@ -229,6 +239,24 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
         since = Instant::now();
     }
     Ok(())
+}
+
+/// Adds to a view the cells that follow from a finer one, if any.
+fn complete(
+    coarse: usize,
+    views: &[View],
+    finer: &mut [Option<usize>],
+    by_view: &mut [Vec<Vec<Closed>>],
+    ids: &mut [Vec<DimensionIds>],
+) {
+    let Some(fine) = finer[coarse].take() else { return };
+    complete(fine, views, finer, by_view, ids);
+    let more: Vec<Vec<Closed>> = by_view[fine]
+        .iter()
+        .zip(ids)
+        .map(|(blocks, ids)| derived(&views[coarse], &views[fine], blocks, ids))
+        .collect();
+    by_view[coarse].iter_mut().zip(more).for_each(|(blocks, more)| blocks.extend(more));
 }
 
 /// Each value once, in order of first sight.

@@ -12,7 +12,7 @@ use crate::closed::Closed;
 use crate::compound::{PairIds, pair};
 
 /// Ranks of the parts of a compound.
-type Parts = [u32; Dimension::MAX_PARTS];
+pub(crate) type Parts = [u32; Dimension::MAX_PARTS];
 
 /// The names of a field over all workers: each worker has its own ids for them.
 pub(crate) struct FieldNames<'a> {
@@ -197,7 +197,7 @@ fn unite(fields: &[&FieldNames<'_>], workers: &[&[PairIds]]) -> (Vec<PairIds>, V
 }
 
 /// The parts of each compound, by id of the last level.
-fn tuples(levels: &[PairIds]) -> Vec<Parts> {
+pub(crate) fn tuples(levels: &[PairIds]) -> Vec<Parts> {
     let mut tuples: Vec<Parts> = Vec::new();
     for (level, pairs) in levels.iter().enumerate() {
         let tuple = |(left, right): (u32, u32)| {

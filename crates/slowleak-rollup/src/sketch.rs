@@ -88,9 +88,13 @@ impl Default for Sketch {
 impl Sketch {
     /// Adds a subject by its hash ([`slowleak_scan::subject_hash`]).
     pub fn insert_hash(&mut self, hash: u64) {
+        self.insert_token(token(hash));
+    }
+
+    /// Adds a subject by its [token].
+    pub(crate) fn insert_token(&mut self, token: u32) {
         match &mut self.0 {
             Form::Few { len, tokens } => {
-                let token = token(hash);
                 let count = usize::from(*len);
                 let at = tokens[..count].partition_point(|other| *other < token);
                 if at < count && tokens[at] == token {
@@ -109,7 +113,6 @@ impl Sketch {
                 }
             }
             Form::Tokens(tokens) => {
-                let token = token(hash);
                 if let Err(at) = tokens.binary_search(&token) {
                     tokens.insert(at, token);
                     if tokens.len() > MAX_TOKENS {
@@ -117,7 +120,7 @@ impl Sketch {
                     }
                 }
             }
-            Form::Registers(registers) => insert_token(registers, token(hash)),
+            Form::Registers(registers) => insert_token(registers, token),
         }
     }
 
@@ -187,6 +190,14 @@ impl Sketch {
         let mut union = Self::default();
         sketches.into_iter().for_each(|sketch| union.merge(sketch));
         union
+    }
+
+    /// The tokens, ascending; `None` of a dense sketch.
+    pub(crate) fn tokens(&self) -> Option<&[u32]> {
+        match &self.0 {
+            Form::Registers(_) => None,
+            exact => Some(exact.tokens()),
+        }
     }
 
     /// Bytes on the heap, about.

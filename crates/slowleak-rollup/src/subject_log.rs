@@ -55,27 +55,48 @@ impl SubjectLog {
         if hashes.is_empty() {
             return;
         }
-        while self.next.len() < sketches.len().min(MOST_CELLS) {
-            let line = self.line(NONE, 1);
-            self.next.push(line);
-        }
+        self.grow(sketches.len());
         if valid.is_empty() {
-            cells.iter().zip(hashes).for_each(|(cell, hash)| self.push(*cell, *hash, sketches));
+            cells.iter().zip(hashes).for_each(|(cell, hash)| self.push(*cell, token(*hash), sketches));
         } else {
             for ((cell, hash), _) in cells.iter().zip(hashes).zip(valid).filter(|(_, valid)| **valid) {
-                self.push(*cell, *hash, sketches);
+                self.push(*cell, token(*hash), sketches);
             }
         }
     }
 
-    fn push(&mut self, cell: u32, hash: u64, sketches: &mut [Sketch]) {
+    /// Adds what finished sketches have seen to `cells`.
+    pub(crate) fn add_sketches(&mut self, cells: &[u32], from: &[Sketch], sketches: &mut [Sketch]) {
+        self.grow(sketches.len());
+        for (cell, from) in cells.iter().zip(from) {
+            match from.tokens() {
+                Some(tokens) => tokens.iter().for_each(|token| self.push(*cell, *token, sketches)),
+                None => {
+                    let sketch = &mut sketches[*cell as usize];
+                    let before = sketch.heap_bytes();
+                    sketch.merge(from);
+                    self.sketch_bytes = (self.sketch_bytes + sketch.heap_bytes()).saturating_sub(before);
+                }
+            }
+        }
+    }
+
+    /// Makes logs for as many cells as may have one.
+    fn grow(&mut self, cells: usize) {
+        while self.next.len() < cells.min(MOST_CELLS) {
+            let line = self.line(NONE, 1);
+            self.next.push(line);
+        }
+    }
+
+    fn push(&mut self, cell: u32, token: u32, sketches: &mut [Sketch]) {
         let Some(next) = self.next.get_mut(cell as usize) else {
-            self.push_beyond(cell, hash, sketches);
+            self.push_beyond(cell, token, sketches);
             return;
         };
         let place = *next as usize;
         if let Some(place) = self.tokens.get_mut(place) {
-            *place = token(hash);
+            *place = token;
         }
         *next += 1;
         if (place + 1).is_multiple_of(LINE) {
@@ -85,11 +106,11 @@ impl SubjectLog {
 
     /// A cell without a log, or no cell.
     #[cold]
-    fn push_beyond(&mut self, cell: u32, hash: u64, sketches: &mut [Sketch]) {
+    fn push_beyond(&mut self, cell: u32, token: u32, sketches: &mut [Sketch]) {
         if let Some(sketch) = sketches.get_mut(cell as usize) {
             let before = sketch.heap_bytes();
-            sketch.insert_hash(hash);
-            self.sketch_bytes += sketch.heap_bytes() - before;
+            sketch.insert_token(token);
+            self.sketch_bytes = (self.sketch_bytes + sketch.heap_bytes()).saturating_sub(before);
         }
     }
 
@@ -198,6 +219,30 @@ mod tests {
                     log.deal(&mut sketches);
                 }
             }
+            log.deal(&mut sketches);
+            prop_assert_eq!(sketches, want);
+        }
+    }
+
+    proptest! {
+        /// Exact and dense ones, some of them of the same cell, some beyond those that have a log.
+        #[test]
+        fn finished_sketches_add_up(
+            sizes in proptest::collection::vec((0..4_u32, prop_oneof![0..9_u32, 0..900_u32]), 0..12),
+        ) {
+            let mut log = SubjectLog::default();
+            let mut sketches = vec![Sketch::default(); 4];
+            let mut want = sketches.clone();
+            let cells: Vec<u32> = sizes.iter().map(|size| size.0).collect();
+            let hash = |n: u32| slowleak_scan::subject_hash(&n.to_le_bytes());
+            let mut from = Vec::new();
+            for (number, (cell, size)) in (0..).zip(&sizes) {
+                let mut sketch = Sketch::default();
+                (0..*size).for_each(|n| sketch.insert_hash(hash(n * (number % 3 + 1))));
+                want[*cell as usize].merge(&sketch);
+                from.push(sketch);
+            }
+            log.add_sketches(&cells, &from, &mut sketches);
             log.deal(&mut sketches);
             prop_assert_eq!(sketches, want);
         }

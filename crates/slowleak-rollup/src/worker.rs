@@ -9,9 +9,11 @@ use slowleak_record::{Field, Micros, Window};
 use slowleak_scan::{Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
 
 use crate::block::NONE;
-use crate::compound::{PairIds, pair};
+use crate::compound::{ABSENT, PairIds, pair};
 use crate::counter::{Columns, Counter};
 use crate::counts::spill;
+use crate::derive::{Rest, finer};
+use crate::open::EntityIds;
 use crate::spill::Run;
 use crate::{Dimension, Metric, Profile, RollupError, Step, View};
 
@@ -61,6 +63,8 @@ struct State {
     windows: Vec<(Window, Vec<Stretch>)>,
     /// For each view, the position of its window.
     of_view: Vec<usize>,
+    /// For each view, the position of the dimension of the view that it follows from, if any.
+    finer: Vec<Option<usize>>,
     hours: BTreeSet<i64>,
     last_hour: Option<i64>,
     span: Option<(i64, i64)>,
@@ -68,6 +72,13 @@ struct State {
     profile: Profile,
     /// Ids of a field that the file lacks.
     absent: Vec<u32>,
+    /// By dimension, the keys of the batch's compounds.
+    keys: Vec<Vec<u64>>,
+    /// By dimension that a coarser view follows from, the batch's records that have no such compound.
+    lacking: Vec<Vec<u32>>,
+    /// Scratch.
+    ids: Vec<u32>,
+    rest: Rest,
 }
 
 /// What a worker has counted.
@@ -87,14 +98,12 @@ struct Stretch {
     rows: std::ops::Range<usize>,
 }
 
-/// Entity ids of one dimension in the current batch; for compounds, this worker's own ids.
+/// A dimension, and this worker's ids of its compounds.
 #[derive(Debug)]
 pub(crate) struct DimensionIds {
     pub(crate) dimension: Dimension,
     /// Of the first two parts, then of that pair and the third; none for a dimension of one field.
     pub(crate) pairs: Vec<PairIds>,
-    keys: Vec<u64>,
-    ids: Vec<u32>,
 }
 
 impl Part {
@@ -107,8 +116,6 @@ impl Part {
                 dimensions.push(DimensionIds {
                     dimension: view.dimension.clone(),
                     pairs: view.dimension.parts().iter().skip(1).map(|_| PairIds::default()).collect(),
-                    keys: Vec::new(),
-                    ids: Vec::new(),
                 });
                 dimensions.len() - 1
             });
@@ -138,17 +145,25 @@ impl<'a> Worker<'a> {
                 windows.len() - 1
             }));
         }
+        let part = Part::new(views);
+        let dimension = |view: usize| part.counters[view].0;
+        let finer = finer(views).into_iter().map(|finer| finer.map(dimension)).collect();
         let state = State {
             windows,
             of_view,
+            finer,
             hours: BTreeSet::new(),
             last_hour: None,
             span: None,
             tally: UnitTally::default(),
             profile: Profile::default(),
             absent: Vec::new(),
+            keys: Vec::new(),
+            lacking: Vec::new(),
+            ids: Vec::new(),
+            rest: Rest::default(),
         };
-        Self { views, room, part: Part::new(views), kept: 0, runs: Vec::new(), state }
+        Self { views, room, part, kept: 0, runs: Vec::new(), state }
     }
 
     /// Begins anew where there is no room for more, and writes everything counted so far as a run. Inside a unit, its
@@ -234,8 +249,18 @@ impl State {
         self.absent.resize(time.len(), NONE);
         let fields = Fields { chunk, names, absent: &self.absent };
         let mut since = Instant::now();
-        for dimension in &mut *dimensions {
-            dimension.fill(&fields);
+        self.keys.resize_with(dimensions.len(), Vec::new);
+        self.lacking.resize_with(dimensions.len(), Vec::new);
+        for (at, dimension) in dimensions.iter_mut().enumerate() {
+            let (keys, lacking) = (&mut self.keys[at], &mut self.lacking[at]);
+            let parts = dimension.dimension.parts();
+            let parts: Vec<&[u32]> = parts.iter().map(|field| fields.ids(*field)).collect();
+            dimension.pair_up(&parts, keys, &mut self.ids);
+            lacking.clear();
+            if self.finer.contains(&Some(at)) {
+                let absent = keys.iter().zip(0..).filter(|(key, _)| **key == ABSENT);
+                lacking.extend(absent.map(|(_, row)| row));
+            }
         }
         if dimensions.iter().any(|dimension| !dimension.pairs.is_empty()) {
             self.profile.record(Step::Compounds, since.elapsed());
@@ -247,11 +272,35 @@ impl State {
             subjects: chunk.subjects().unwrap_or_default(),
             sources: fields.ids(Field::Source),
         };
-        for ((dimension, counter), window) in counters.iter_mut().zip(&self.of_view) {
-            let (ids, known) = dimensions[*dimension].ids(&fields);
+        let views = counters.iter_mut().zip(&self.of_view).zip(&self.finer);
+        for (((dimension, counter), window), finer) in views {
             since = Instant::now();
-            for run in &self.windows[*window].1 {
-                counter.count(run.window, run.rows.clone(), ids, known, &columns);
+            let DimensionIds { dimension: parts, pairs } = &mut dimensions[*dimension];
+            let entities = match parts.parts() {
+                [field] => fields.entities(*field),
+                _ => EntityIds::Compound(&self.keys[*dimension]),
+            };
+            let runs = &self.windows[*window].1;
+            match finer {
+                None => {
+                    for run in runs {
+                        counter.count(run.window, run.rows.clone(), entities, &columns, pairs);
+                    }
+                }
+                Some(finer) => {
+                    let lacking = &self.lacking[*finer];
+                    if finer == dimension || lacking.is_empty() {
+                        continue;
+                    }
+                    let before = |end: usize| lacking.partition_point(|row| (*row as usize) < end);
+                    for run in runs {
+                        let places = &lacking[before(run.rows.start)..before(run.rows.end)];
+                        if !places.is_empty() {
+                            let (entities, columns) = self.rest.pick(places, entities, &columns);
+                            counter.count(run.window, 0..places.len(), entities, &columns, pairs);
+                        }
+                    }
+                }
             }
             self.profile.record(Step::Count, since.elapsed());
         }
@@ -268,6 +317,10 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn ids(&self, field: Field) -> &'a [u32] {
         self.chunk.ids(field).unwrap_or(self.absent)
+    }
+
+    fn entities(&self, field: Field) -> EntityIds<'a> {
+        EntityIds::Field { ids: self.ids(field), known: self.names[field.index()].len() }
     }
 }
 
@@ -308,23 +361,19 @@ fn stay(time: &[i64], first: i64, last: i64) -> usize {
 }
 
 impl DimensionIds {
-    /// Computes the batch's ids of a compound.
-    fn fill(&mut self, fields: &Fields<'_>) {
-        let mut parts = self.dimension.parts().iter().map(|field| fields.ids(*field));
-        let first = parts.next().unwrap_or_default();
-        for (level, (pairs, right)) in self.pairs.iter_mut().zip(parts).enumerate() {
-            let left = if level == 0 { first } else { &self.ids };
-            self.keys.clear();
-            self.keys.extend(left.iter().zip(right).map(|(left, right)| pair(*left, *right)));
-            pairs.resolve(&self.keys, &mut self.ids);
-        }
-    }
-
-    /// The batch's ids, and one more than the largest ever.
-    fn ids<'a>(&'a self, fields: &Fields<'a>) -> (&'a [u32], usize) {
-        match self.dimension.parts() {
-            [field] => (fields.ids(*field), fields.names[field.index()].len()),
-            _ => (&self.ids, self.pairs.last().map_or(0, PairIds::len)),
+    /// Pairs the ids of a compound's parts up: `keys` are those of the last pair, which needs no id yet. `ids` is scratch.
+    pub(crate) fn pair_up(&mut self, parts: &[&[u32]], keys: &mut Vec<u64>, ids: &mut Vec<u32>) {
+        let Some((first, rest)) = parts.split_first() else { return };
+        for (level, right) in rest.iter().enumerate() {
+            let left = match level {
+                0 => first,
+                _ => {
+                    self.pairs[level - 1].resolve(keys, ids);
+                    ids.as_slice()
+                }
+            };
+            keys.clear();
+            keys.extend(left.iter().zip(*right).map(|(left, right)| pair(*left, *right)));
         }
     }
 }

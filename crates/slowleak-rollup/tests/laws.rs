@@ -155,6 +155,43 @@ proptest! {
         prop_assert_eq!(&pool.install(count).into_rollup().unwrap(), &whole);
     }
 
+    /// A view that follows from finer ones is what it is alone, when its records are counted; whatever is null, however
+    /// often memory runs out.
+    #[test]
+    fn views_do_not_depend_on_each_other(
+        records in records(600),
+        row_group in 1_usize..200,
+        limit in prop_oneof![Just(usize::MAX), 0..400_000_usize],
+        threads in 1_usize..3,
+    ) {
+        let views: Vec<View> = [
+            "key@1h:rows,subjects,sources",
+            "key@1d:rows,subjects,sources",
+            "user@2h:denied,subjects",
+            "object@3h:rows,sources",
+            "object@1d:subjects",
+            "key+object@1h:rows,subjects,sources",
+            "object+key@1d:rows,subjects",
+            "user+object@1d:rows,bytes,denied,subjects",
+            "user+key+object@1h:rows,bytes,denied,missing,subjects",
+        ]
+        .map(|view| view.parse().unwrap())
+        .to_vec();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        std::fs::create_dir(&log).unwrap();
+        write_log(&log.join("log.parquet"), &records, row_group, true);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let memory = Memory::new(limit, dir.path());
+        let counted = || count(&plan(&log, &views), &views, Some(&memory), &|_| ()).unwrap().0;
+        let together = pool.install(|| counted().into_rollup()).unwrap();
+        prop_assert_eq!(together.tables.len(), views.len());
+        for table in &together.tables {
+            let alone = rollup(&log, std::slice::from_ref(&table.view)).0;
+            prop_assert_eq!(table, &alone.tables[0]);
+        }
+    }
+
     #[test]
     fn merging_parts_is_building_the_whole(records in records(300), cuts in [0.0..1.0, 0.0..1.0_f64]) {
         let at = |cut: f64| (cut * (records.len() - 1) as f64) as usize;
