@@ -32,11 +32,19 @@ pub(crate) enum Cause {
     /// largest first.
     Newcomers { by: Field, names: Vec<String> },
     /// A few persons or keys carry it, and did nothing unusual as a whole; the largest first.
-    Carried { by: Field, names: Vec<String> },
+    Carried { by: Field, carriers: Vec<Carrier> },
     /// The same people or sources left another key by as much.
     Migration { from: String },
     /// So many entities of the view rose as much that it is more likely a custom.
     Common { count: usize },
+}
+
+/// Who carries an excess, with all its events in those days, and how many are usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Carrier {
+    pub(crate) name: String,
+    pub(crate) did: u64,
+    pub(crate) usual: u64,
 }
 
 /// An excess to be explained: who, when, and how much.

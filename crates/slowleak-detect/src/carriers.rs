@@ -6,12 +6,13 @@
 
 use slowleak_record::{Field, Registry};
 
-use crate::attribution::Cause;
+use crate::attribution::{Carrier, Cause};
 use crate::daily::Daily;
 use crate::episode::Campaign;
 use crate::family::{Family, Found};
 use crate::grid::Grid;
 use crate::rules::end_of;
+use crate::score::Sample;
 use crate::slices::Slices;
 
 /// Carriers looked at: an excess of many, each with a little of it, is nobody's habit.
@@ -47,19 +48,21 @@ impl Carriers<'_> {
             parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             let campaign = &rise.found.campaign;
             let entities = rise.family.tested.len();
-            let mut names = Vec::new();
+            let mut carriers = Vec::new();
             let (mut explained, mut nats) = (0.0, 0.0);
             for part in parts.into_iter().take(MOST_CARRIERS) {
                 let entity = self.known(rise, family, by, &part.0)?;
+                let standing = family.standing(entity, &campaign.episodes)?;
+                let Sample { count, expected, .. } = standing.within;
                 explained += self.explained(rise, family, by, entity, &part)?;
                 // Several may each keep below what stands out.
-                nats += family.score(entity, &campaign.episodes, None);
+                nats += standing.nats();
                 if family.is_finding(campaign.band, nats, entities, self.tails) {
                     return None;
                 }
-                names.push(part.0);
+                carriers.push(Carrier { name: part.0, did: count as u64, usual: expected as u64 });
                 if !rise.family.outlives(campaign, explained, self.tails) {
-                    return Some(Cause::Carried { by, names });
+                    return Some(Cause::Carried { by, carriers });
                 }
             }
             None
@@ -113,10 +116,10 @@ impl Carriers<'_> {
         // Who wants to pass for the carrier must read all objects that it reads, in proportion.
         let shows = || {
             let added = moved / object_share;
-            added.is_finite() && {
-                let nats = family.score(entity, episodes, Some(added));
-                family.is_finding(campaign.band, nats, family.tested.len(), self.tails)
-            }
+            let standing = family.standing(entity, episodes).filter(|_| added.is_finite());
+            standing.is_some_and(|standing| {
+                family.is_finding(campaign.band, standing.nats_of(added), family.tested.len(), self.tails)
+            })
         };
         Some(if moved > kept.max(0.0) && shows() { moved } else { kept }).filter(|events| *events > 0.0)
     }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use slowleak_record::{Field, Micros, Registry, Window};
 use slowleak_rollup::{DayTable, Dimension, Lookup, Metric, Table, View};
 
-use crate::attribution::{Cause, Excess};
+use crate::attribution::{Carrier, Cause, Excess};
 use crate::candidate::Candidate;
 use crate::carriers::{Carriers, Rise};
 use crate::config::DetectConfig;
@@ -465,12 +465,13 @@ impl Cause {
             Self::Newcomers { by, names } => {
                 format!("explained by {} new {by}s, {} the largest", names.len(), names[0])
             }
-            Self::Carried { by, names } => {
-                let several = if names.len() == 1 { "" } else { "s" };
-                format!(
-                    "explained by {by}{several} {}, whose activity as a whole is usual",
-                    names.join(" and ")
-                )
+            Self::Carried { by, carriers } => {
+                let one = |Carrier { name, did, usual }: &Carrier| {
+                    let (did, usual) = (wording::count(*did as f64), wording::count(*usual as f64));
+                    format!("{by} {name} ({did} accesses in all in these days, {usual} expected of it)")
+                };
+                let all: Vec<String> = carriers.iter().map(one).collect();
+                format!("explained by {}: within what a {by} does", all.join(" and "))
             }
             Self::Common { count } => {
                 format!("{count} of its kind rose as much: a custom, or more than one leak")

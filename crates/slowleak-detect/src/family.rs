@@ -77,6 +77,28 @@ pub(crate) enum Shape {
     Fall,
 }
 
+/// An entity's counts in some episodes and on all other days, against its own baseline.
+pub(crate) struct Standing {
+    pub(crate) within: Sample,
+    without: Sample,
+    tolerance: f64,
+}
+
+impl Standing {
+    /// Nats for what was done beyond the baseline. Capped, as every score is, by how well the other days are known.
+    pub(crate) fn nats(&self) -> f64 {
+        let within = Sample { expected: self.within.expected * (1.0 + self.tolerance), ..self.within };
+        profile_score(within.count, within.expected, within.dispersion)
+            .min(two_sample_bound(within, self.without))
+    }
+
+    /// The same, had so many of the events been added to an entity that does what it did without them.
+    pub(crate) fn nats_of(self, added: f64) -> f64 {
+        let expected = (self.within.count - added).max(0.5);
+        Self { within: Sample { expected, ..self.within }, ..self }.nats()
+    }
+}
+
 /// What one pass over an entity yields.
 struct Pass {
     scatter: Scatter,
@@ -291,28 +313,25 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// Nats for what the entity did in `episodes` beyond its own baseline, or beyond what it would have done
-    /// without `added` events. Capped, as every score is, by how well the other days are known.
-    pub(crate) fn score(&self, entity: usize, episodes: &[Range<usize>], added: Option<f64>) -> f64 {
-        let Ok(index) = self.tested.binary_search(&entity) else { return 0.0 };
+    /// What the entity did in `episodes` against its own baseline; `None` where it was not tested.
+    pub(crate) fn standing(&self, entity: usize, episodes: &[Range<usize>]) -> Option<Standing> {
+        let index = self.tested.binary_search(&entity).ok()?;
         let series = self.series(index);
         let level =
             mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
         let noise = self.pool.noise(&self.scatter[index]);
-        let sample = |days: &dyn Fn(usize) -> bool, tolerated: f64| {
-            let days = || (0..series.counts.len()).filter(|day| series.present[*day] && days(*day));
+        let sample = |wanted: bool| {
+            let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
+            let days =
+                || (0..series.counts.len()).filter(|day| series.present[*day] && inside(*day) == wanted);
             let sum = |of: &[f64]| days().map(|day| of[day]).sum::<f64>();
-            let count = sum(&series.counts);
-            let expected = tolerated * level.value * sum(&series.pattern);
-            Sample { count, expected, dispersion: noise.over(days().count() as f64) }
+            Sample {
+                count: sum(&series.counts),
+                expected: level.value * sum(&series.pattern),
+                dispersion: noise.over(days().count() as f64),
+            }
         };
-        let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
-        let mut with = sample(&inside, 1.0 + self.config.tolerance);
-        if let Some(added) = added {
-            with.expected = (with.count - added).max(0.5) * (1.0 + self.config.tolerance);
-        }
-        let without = sample(&|day| !inside(day), 1.0);
-        profile_score(with.count, with.expected, with.dispersion).min(two_sample_bound(with, without))
+        Some(Standing { within: sample(true), without: sample(false), tolerance: self.config.tolerance })
     }
 
     /// Observed and expected by day for an entity, as the final baseline sees them.

@@ -40,7 +40,7 @@ fn date(time: Micros) -> String {
 }
 
 /// A whole number with thousands separators; one decimal below ten.
-fn count(value: f64) -> String {
+pub(crate) fn count(value: f64) -> String {
     if value < 10.0 && value.fract() != 0.0 {
         return format!("{value:.1}");
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
@@ -179,8 +180,9 @@ fn read_parquet(path: &Path) -> InputResult<Cells> {
     let (mut header, mut cells) = (Vec::new(), Vec::new());
     for batch in guarded(decode).map_err(wrong)? {
         header = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let columns = batch.columns().iter().map(|column| cast(column, &DataType::Utf8));
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
+        let columns = batch.columns().iter().map(|column| text(column));
+        let unknown = |error: ArrowError| InputError::new(path, error).remedy("write the column as text");
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(unknown)?;
         let texts: Vec<&StringArray> =
             columns.iter().filter_map(|column| column.as_any().downcast_ref()).collect();
         for row in 0..batch.num_rows() {
@@ -191,12 +193,23 @@ fn read_parquet(path: &Path) -> InputResult<Cells> {
     Ok((header, cells))
 }
 
+/// A column as text. Instants are UTC, whatever the zone that they are shown in: its name need not be known.
+fn text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let utc = cast(column, &DataType::Timestamp(*unit, Some("+00:00".into())))?;
+            cast(&utc, &DataType::Utf8)
+        }
+        _ => cast(column, &DataType::Utf8),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use arrow::array::ArrayRef;
+    use arrow::array::TimestampMicrosecondArray;
     use parquet::arrow::ArrowWriter;
 
     fn keys(text: &str) -> InputResult<Registry> {
@@ -222,6 +235,25 @@ mod tests {
         assert!(keys("owner\nkim\n").unwrap_err().to_string().contains("no column \"key\""));
         assert!(keys("key\nk1\nk1\n").unwrap_err().to_string().contains("twice"));
         assert!(keys("key,owner\n,kim\n").unwrap_err().to_string().contains("blank"));
+    }
+
+    #[test]
+    fn times_of_any_zone_are_read_from_parquet() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.parquet");
+        let issued: Micros = "2025-03-01T12:00:00Z".parse().unwrap();
+        for zone in ["UTC", "+00:00", "Asia/Seoul", "-05:00"] {
+            let times = TimestampMicrosecondArray::from(vec![issued.0]).with_timezone(zone);
+            let key: ArrayRef = Arc::new(StringArray::from(vec!["k1"]));
+            let batch = RecordBatch::try_from_iter([("key", key), ("issued_at", Arc::new(times))]).unwrap();
+            let mut writer =
+                ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let mut registry = Registry::default();
+            registry.read_keys(&path).unwrap();
+            assert_eq!(registry.keys["k1"].issued_at, Some(issued), "{zone}");
+        }
     }
 
     #[test]

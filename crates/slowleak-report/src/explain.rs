@@ -27,6 +27,12 @@ pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
         Some(rule) => fact(&mut sheet, finding, rule),
         None => argument(&mut sheet, finding),
     }
+    if let Some(cause) = &finding.cause {
+        sheet.gap();
+        sheet.heading("Why it is information only");
+        let text = format!("The rise is no chance, but it is {}.", visible(cause));
+        sheet.paragraph(2, "", &text);
+    }
     evidence(&mut sheet, finding);
     shares(&mut sheet, finding);
     sheet.gap();

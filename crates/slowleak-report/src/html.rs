@@ -258,7 +258,7 @@ fn section(index: usize, finding: &Finding, out: Option<&Path>) -> Section {
         open: finding.open,
         summary: brief(&finding.summary, 1000),
         facts,
-        certainty: words::certainty(finding.expected_false),
+        certainty: words::verdict(finding, show),
         chart: Chart::new(finding),
         steps: advice::steps(finding),
         command: advice::command(finding, out),
@@ -329,7 +329,7 @@ fn scope(run: &Run<'_>) -> Vec<ScopeRow> {
             tested: words::whole(family.tested),
             calibration: match family.tail_scale {
                 Some(scale) => format!("tail scale {}", significant(scale)),
-                None => "not testable: too few peers".to_owned(),
+                None => format!("not testable: {}", words::why_untestable(family)),
             },
             blind: family.tail_scale.is_none(),
         })

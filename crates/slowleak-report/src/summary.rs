@@ -74,7 +74,7 @@ pub(crate) fn verdict(finding: &Finding, width: usize) -> String {
     };
     let certainty = match finding.expected_false {
         None => "This is a fact, not a likelihood".to_owned(),
-        Some(_) => format!("How sure: {}", words::certainty(finding.expected_false)),
+        Some(_) => format!("How sure: {}", words::verdict(finding, |cause| visible(cause).into_owned())),
     };
     format!(
         "{} {}{accounts}, {} ({}){}. {certainty}.",
@@ -164,7 +164,8 @@ fn story(sheet: &mut Sheet, run: &Run<'_>, finding: &Finding) {
             format!("Seen in {} other {} as well.", others, words::plural(others as f64, "view", "views"));
         sheet.paragraph(10, "", &text);
     }
-    sheet.paragraph(3, "Sure?  ", &format!("{}.", words::certainty(finding.expected_false)));
+    let verdict = words::verdict(finding, |cause| visible(cause).into_owned());
+    sheet.paragraph(3, "Sure?  ", &format!("{verdict}."));
     let mut lead = "Next   ";
     for step in advice::steps(finding) {
         sheet.paragraph(3, lead, &step);
@@ -204,14 +205,8 @@ fn examined(sheet: &mut Sheet, run: &Run<'_>) {
         format!("entities tested: {}.", tested.join("; "))
     };
     sheet.styled(0, "Examined  ", BOLD, &text);
-    let blind: Vec<String> = families
-        .iter()
-        .filter(|family| family.tail_scale.is_none())
-        .map(|family| format!("{} ({})", family.dimension, family.metric))
-        .collect();
-    if !blind.is_empty() {
-        let text = format!("NOT testable, too few peers to calibrate on: {}.", blind.join("; "));
-        sheet.paragraph(10, "", &text);
+    for (reason, blind) in words::untestable(families) {
+        sheet.paragraph(10, "", &format!("NOT testable, {reason}: {}.", blind.join("; ")));
     }
 }
 

@@ -4,7 +4,9 @@
 mod figures;
 mod times;
 
-use slowleak_detect::{Detector, Finding};
+use std::collections::BTreeMap;
+
+use slowleak_detect::{Detector, Family as Examined, Finding};
 use slowleak_record::Field;
 use slowleak_rollup::{Dimension, Metric};
 
@@ -30,6 +32,15 @@ pub(crate) fn certainty(expected_false: Option<f64>) -> String {
     }
 }
 
+/// How sure a finding is, or why it needs no alarm, in a sentence without its full stop. The cause is passed through
+/// `show`, which must make it safe.
+pub(crate) fn verdict(finding: &Finding, show: impl Fn(&str) -> String) -> String {
+    match &finding.cause {
+        Some(cause) => format!("no chance, but {}", show(cause)),
+        None => certainty(finding.expected_false),
+    }
+}
+
 /// [`certainty`] for a table cell.
 pub(crate) fn certainty_brief(expected_false: Option<f64>) -> String {
     match expected_false {
@@ -46,6 +57,25 @@ fn one_in(expected: f64) -> String {
     let number = 1.0 / expected.max(RAREST);
     let step = 10f64.powf((number.log10() + 1e-9).floor() - 1.0).max(1.0);
     format!("1 in {}", full((number / step).round() * step))
+}
+
+/// Why the entities of a view could not be tested under a metric.
+pub(crate) fn why_untestable(family: &Examined) -> &'static str {
+    if family.tested == 0 {
+        "nobody was there for long enough (28 days, unless min_days says otherwise)"
+    } else {
+        "too few peers to calibrate on"
+    }
+}
+
+/// The views and metrics that could not be tested, by reason.
+pub(crate) fn untestable(families: &[Examined]) -> BTreeMap<&'static str, Vec<String>> {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for family in families.iter().filter(|family| family.tail_scale.is_none()) {
+        let name = format!("{} ({})", family.dimension, family.metric);
+        by_reason.entry(why_untestable(family)).or_default().push(name);
+    }
+    by_reason
 }
 
 /// The entity with the name of its dimension: `key kid-7`, `key A from source 10.0.0.1`. The value is

@@ -33,7 +33,7 @@ pub(crate) fn text(quality: &Quality) -> String {
         let _ = writeln!(out, "{text}");
     };
     if quality.leaks.is_empty() {
-        line("The truth has no leak: every finding is false.".to_owned());
+        line("The truth has no leak: any finding would be false.".to_owned());
     }
     for leak in &quality.leaks {
         for text in leak_lines(leak) {
