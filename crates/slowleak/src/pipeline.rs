@@ -10,7 +10,7 @@ use serde_json::Value;
 use slowleak_detect::{Detection, Finding, detect};
 use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
 use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
-use slowleak_rollup::{Counts, Dimension, Gather, Memory, Shortlist, Stored, Table, Written};
+use slowleak_rollup::{Counts, DayTable, Dimension, Gather, Memory, Shortlist, Stored, Table, View, Written};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
@@ -218,6 +218,7 @@ pub(crate) fn judge(
 ) -> Result<(Detection, Option<RegistryMatch>), Failure> {
     let left_out = gather.left_out();
     let days = gather.finish(written);
+    warn_of_missing_views(&days);
     let mut detection = detect(&days, rollup, registry, &judging.config)?;
     // Those that were not kept have been looked at, too: they did too little.
     for family in &mut detection.scope.families {
@@ -244,6 +245,23 @@ pub(crate) fn judge(
         warn(&InputError::new(file, cause).remedy(remedy).to_string());
     }
     Ok((detection, Some(matched)))
+}
+
+/// Who used which key, and who read which object, tells a leak from a new colleague: without such a view, although both
+/// sides of it are there, honest rises are reported as leaks.
+fn warn_of_missing_views(days: &[DayTable]) {
+    let has = |parts: &[Field]| days.iter().any(|table| table.view.dimension.parts() == parts);
+    for view in View::defaults() {
+        let parts = view.dimension.parts();
+        if parts.len() > 1 && !has(parts) && parts.iter().all(|field| has(&[*field])) {
+            let dimension = &view.dimension;
+            warn(&format!(
+                "the rollup has no view by {dimension}: honest causes of a rise that it would show are not seen \
+                 (count with --view {dimension}@{}:events, too)",
+                view.window
+            ));
+        }
+    }
 }
 
 /// Stages the report files.
