@@ -42,7 +42,11 @@ impl Carriers<'_> {
     /// The cause of the rise, where a few persons or keys carry it who did nothing unusual as a whole, and what
     /// they leave of it would be no finding. The largest must all be in order: smaller ones explain nothing alone.
     pub(crate) fn cause(&self, rise: &Rise<'_>) -> Option<Cause> {
-        [Field::User, Field::Key].into_iter().find_map(|by| {
+        // Persons carry what keys and objects do, keys what objects do.
+        let has = |field: Field| rise.who.iter().any(|(part, _)| *part == field);
+        let user = (!has(Field::User)).then_some(Field::User);
+        let key = has(Field::Object).then_some(Field::Key);
+        user.into_iter().chain(key).find_map(|by| {
             let family = self.families.iter().find(|family| family.counts_events_of(by))?;
             let mut parts = self.parts(rise, by);
             parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
