@@ -4,11 +4,12 @@
 //! carries such an excess has a series of its own, in which it would stand out were it added by somebody else. If
 //! it does not, then nothing was added: the carrier is judged there, and its parts with it.
 
+use std::ops::Range;
+
 use slowleak_record::{Field, Registry};
 
 use crate::attribution::{Carrier, Cause};
 use crate::daily::Daily;
-use crate::episode::Campaign;
 use crate::family::{Family, Found};
 use crate::grid::Grid;
 use crate::rules::end_of;
@@ -51,7 +52,8 @@ impl Carriers<'_> {
             let mut parts = self.parts(rise, by);
             parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             let campaign = &rise.found.campaign;
-            let entities = rise.family.tested.len();
+            // Who can not be judged can not vouch.
+            family.tails[campaign.band as usize].scale?;
             let mut carriers = Vec::new();
             let (mut explained, mut nats) = (0.0, 0.0);
             for part in parts.into_iter().take(MOST_CARRIERS) {
@@ -61,10 +63,14 @@ impl Carriers<'_> {
                 explained += self.explained(rise, family, by, entity, &part)?;
                 // Several may each keep below what stands out.
                 nats += standing.nats();
-                if family.is_finding(campaign.band, nats, entities, self.tails) {
+                if family.is_finding(campaign.band, nats, fewest(rise.family, family), self.tails) {
                     return None;
                 }
-                carriers.push(Carrier { name: part.0, did: count as u64, usual: expected as u64 });
+                carriers.push(Carrier {
+                    name: part.0,
+                    did: count.round() as u64,
+                    usual: expected.round() as u64,
+                });
                 if !rise.family.outlives(campaign, explained, self.tails) {
                     return Some(Cause::Carried { by, carriers });
                 }
@@ -81,7 +87,7 @@ impl Carriers<'_> {
             end_of(self.registry, by, name).is_some_and(|end| end < self.grid.start(campaign.span().end));
         let in_order = !left
             && family.has_habit(entity, campaign.span().start)
-            && family.is_usual(entity, &campaign.episodes, rise.family.tested.len(), self.tails);
+            && family.is_usual(entity, &campaign.episodes, fewest(rise.family, family), self.tails);
         in_order.then_some(entity)
     }
 
@@ -99,14 +105,13 @@ impl Carriers<'_> {
     ) -> Option<f64> {
         let campaign = &rise.found.campaign;
         let episodes = &campaign.episodes;
-        let whole = inside(campaign, family.daily, entity);
+        let whole = sum(family.daily, entity, episodes);
         let elsewhere = family.daily.total(entity) - whole;
         // What it did beyond its usual share: with any part of the entity, and with the object alone.
         let (mut beyond, mut beyond_object, mut object_share) = (0.0, 0.0, 1.0);
         for part in rise.who.iter().filter(|(field, _)| *field != by) {
             let link = [(by, name.clone()), part.clone()];
-            let here: f64 =
-                episodes.iter().map(|days| self.slices.events(&link, days)).sum::<Option<f64>>()?;
+            let here = self.events(&link, episodes)?;
             let outside = self.slices.events(&link, &(0..usize::MAX))? - here;
             // A share is no surer than what it was counted on.
             let usual = whole * (outside - outside.max(0.0).sqrt()).max(0.0) / elsewhere.max(1.0);
@@ -117,7 +122,7 @@ impl Carriers<'_> {
             }
         }
         let (kept, moved) = (most - beyond, most - beyond_object);
-        // Who wants to pass for the carrier must read all objects that it reads, in proportion.
+        // Who adds to one object unseen must add to all that the carrier reads, in proportion.
         let shows = || {
             let added = moved / object_share;
             let standing = family.standing(entity, episodes).filter(|_| added.is_finite());
@@ -136,32 +141,47 @@ impl Carriers<'_> {
         if let Some((_, name)) = who.iter().find(|(field, _)| *field == by) {
             return vec![(name.clone(), observed - expected)];
         }
-        let ratio = expected / (family.daily.total(*entity) - observed).max(1.0);
+        let others = family.other_days(*entity, &campaign.episodes);
+        let ratio = expected / sum(family.daily, *entity, &others).max(1.0);
+        let Some(carriers) = self.slices.view(&[by]) else { return Vec::new() };
         let parts = who.iter().map(|part| Some((part, self.slices.of(std::slice::from_ref(part), by)?)));
         let Some(mut parts) = parts.collect::<Option<Vec<_>>>() else { return Vec::new() };
         // The part with the fewest knows everybody who had a part in all.
         parts.sort_by_key(|(_, (_, slices))| slices.len());
         let mut parts = parts.into_iter();
         let Some((first, (daily, slices))) = parts.next() else { return Vec::new() };
-        let excess = |inside: f64, total: f64| inside - ratio * (total - inside);
         slices
             .into_iter()
             .filter_map(|slice| {
-                let own = inside(campaign, daily, slice.entity);
-                let mut most = excess(own, daily.total(slice.entity));
+                let here = sum(daily, slice.entity, &campaign.episodes);
+                let mut most = here - ratio * sum(daily, slice.entity, &others);
+                // What it did with all parts at once nobody counted: by chance it is the product of the shares.
+                let whole = sum(carriers, carriers.find(&slice.value)?, &campaign.episodes);
+                let mut at_once = here;
                 for part in who.iter().filter(|part| *part != first) {
                     let link = [part.clone(), (by, slice.value.clone())];
-                    let inside: f64 =
-                        campaign.episodes.iter().filter_map(|days| self.slices.events(&link, days)).sum();
-                    most = most.min(excess(inside, self.slices.events(&link, &(0..usize::MAX))?));
+                    let here = self.events(&link, &campaign.episodes)?;
+                    most = most.min(here - ratio * self.events(&link, &others)?);
+                    at_once *= here / whole.max(1.0);
                 }
+                most = most.min(at_once).min(observed - expected);
                 (most > 0.0).then_some((slice.value, most))
             })
             .collect()
     }
+
+    /// Events of the entity with these parts on some days; `None` where no view has them.
+    fn events(&self, who: &[(Field, String)], days: &[Range<usize>]) -> Option<f64> {
+        days.iter().map(|days| self.slices.events(who, days)).sum()
+    }
 }
 
-/// Events of an entity in the episodes.
-fn inside(campaign: &Campaign, daily: &Daily<'_>, entity: usize) -> f64 {
-    campaign.episodes.iter().map(|days| daily.events_in(entity, days)).sum()
+/// Among how few entities something must be a finding to count as one: those of the asking family, or of the other.
+fn fewest(asking: &Family<'_>, asked: &Family<'_>) -> usize {
+    asking.tested.len().min(asked.tested.len())
+}
+
+/// Events of an entity on some days.
+fn sum(daily: &Daily<'_>, entity: usize, days: &[Range<usize>]) -> f64 {
+    days.iter().map(|days| daily.events_in(entity, days)).sum()
 }

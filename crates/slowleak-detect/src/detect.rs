@@ -468,10 +468,10 @@ impl Cause {
             Self::Carried { by, carriers } => {
                 let one = |Carrier { name, did, usual }: &Carrier| {
                     let (did, usual) = (wording::count(*did as f64), wording::count(*usual as f64));
-                    format!("{by} {name} ({did} accesses in all in these days, {usual} expected of it)")
+                    format!("{by} {name} ({did} accesses in all on the days of the rise, {usual} expected)")
                 };
                 let all: Vec<String> = carriers.iter().map(one).collect();
-                format!("explained by {}: within what a {by} does", all.join(" and "))
+                format!("explained by {}: within what a {by} does at times", all.join(" and "))
             }
             Self::Common { count } => {
                 format!("{count} of its kind rose as much: a custom, or more than one leak")

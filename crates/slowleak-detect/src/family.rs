@@ -31,7 +31,7 @@ const MIN_BEFORE_DAYS: usize = 7;
 
 /// Days before an excess on which an entity must have been present to be known by its habit...
 const HABIT_DAYS: usize = 14;
-/// ...and how long ago the last of them may be: who wakes after months is not who fell asleep.
+/// ...and days of absence allowed among them and since: who wakes after months is not who fell asleep.
 const DORMANT_DAYS: usize = 60;
 
 /// One view and metric of a run.
@@ -77,10 +77,11 @@ pub(crate) enum Shape {
     Fall,
 }
 
-/// An entity's counts in some episodes and on all other days, against its own baseline.
+/// An entity's counts in some episodes and on its other days, against its own baseline.
 pub(crate) struct Standing {
     pub(crate) within: Sample,
-    without: Sample,
+    /// Days that stand out are left out.
+    pub(crate) without: Sample,
     tolerance: f64,
 }
 
@@ -279,10 +280,10 @@ impl<'a> Family<'a> {
         odds.is_some_and(|odds| odds <= self.config.max_expected_false)
     }
 
-    /// Whether the campaign would be a finding still if so many of its events were expected, too.
+    /// Whether the campaign would be a finding still without so many of its events.
     pub(crate) fn outlives(&self, campaign: &Campaign, explained: f64, tails: f64) -> bool {
-        let expected = (campaign.expected + explained) * (1.0 + self.config.tolerance);
-        let score = profile_score(campaign.observed, expected, campaign.dispersion);
+        let expected = campaign.expected * (1.0 + self.config.tolerance);
+        let score = profile_score(campaign.observed - explained, expected, campaign.dispersion);
         self.is_finding(campaign.band, score, self.tested.len(), tails)
     }
 
@@ -290,10 +291,11 @@ impl<'a> Family<'a> {
     pub(crate) fn has_habit(&self, entity: usize, day: usize) -> bool {
         let Ok(index) = self.tested.binary_search(&entity) else { return false };
         let Series { present, searched, .. } = self.series(index);
-        let before = || (0..day).filter(|day| present[*day]);
         let settled = (0..=day).any(|day| searched[day]);
-        let awake = before().next_back().is_some_and(|last| day - last <= DORMANT_DAYS);
-        settled && awake && before().count() >= HABIT_DAYS
+        // Not the last day alone: who has found an id tries it first.
+        let mut before = (0..day).filter(|day| present[*day]);
+        let habit = before.nth_back(HABIT_DAYS - 1);
+        settled && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
     }
 
     /// Whether nothing that the entity did in `episodes` stands out here, be it as one of `entities` only.
@@ -313,6 +315,15 @@ impl<'a> Family<'a> {
         })
     }
 
+    /// The days outside `episodes` that the baseline was learnt from; none where the entity was not tested.
+    pub(crate) fn other_days(&self, entity: usize, episodes: &[Range<usize>]) -> Vec<Range<usize>> {
+        let Ok(index) = self.tested.binary_search(&entity) else { return Vec::new() };
+        let usual = counted(&self.series(index), &self.masks[index]);
+        let other = |day: &usize| usual[*day] && !episodes.iter().any(|days| days.contains(day));
+        let days: Vec<usize> = (0..usual.len()).filter(other).collect();
+        days.chunk_by(|a, b| a + 1 == *b).map(|run| run[0]..run[run.len() - 1] + 1).collect()
+    }
+
     /// What the entity did in `episodes` against its own baseline; `None` where it was not tested.
     pub(crate) fn standing(&self, entity: usize, episodes: &[Range<usize>]) -> Option<Standing> {
         let index = self.tested.binary_search(&entity).ok()?;
@@ -320,10 +331,12 @@ impl<'a> Family<'a> {
         let level =
             mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
         let noise = self.pool.noise(&self.scatter[index]);
-        let sample = |wanted: bool| {
-            let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
-            let days =
-                || (0..series.counts.len()).filter(|day| series.present[*day] && inside(*day) == wanted);
+        let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
+        let usual = counted(&series, &self.masks[index]);
+        let within = |day: usize| inside(day) && series.present[day];
+        let without = |day: usize| !inside(day) && usual[day];
+        let sample = |wanted: &dyn Fn(usize) -> bool| {
+            let days = || (0..series.counts.len()).filter(|day| wanted(*day));
             let sum = |of: &[f64]| days().map(|day| of[day]).sum::<f64>();
             Sample {
                 count: sum(&series.counts),
@@ -331,7 +344,11 @@ impl<'a> Family<'a> {
                 dispersion: noise.over(days().count() as f64),
             }
         };
-        Some(Standing { within: sample(true), without: sample(false), tolerance: self.config.tolerance })
+        Some(Standing {
+            within: sample(&within),
+            without: sample(&without),
+            tolerance: self.config.tolerance,
+        })
     }
 
     /// Observed and expected by day for an entity, as the final baseline sees them.

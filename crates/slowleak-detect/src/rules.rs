@@ -69,7 +69,8 @@ impl Suspect {
     /// and late by at most one window.
     pub(crate) fn misuse(&self, cells: &Table) -> Option<Misuse> {
         let used = cells.windows.partition_point(|window| *window < self.ended)..cells.len();
-        let events: i64 = cells.count(Metric::Events)[used.clone()].iter().sum();
+        let counts = &cells.count(Metric::Events)[used.clone()];
+        let events = counts.iter().fold(0_i64, |sum, more| sum.saturating_add(*more));
         let first = *cells.windows[used].first()?;
         let last = *cells.windows.last()?;
         (events > 0).then(|| Misuse {

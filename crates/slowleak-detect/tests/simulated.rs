@@ -393,6 +393,8 @@ fn an_id_that_slept_for_months_explains_nothing() {
     let found = run(&company(27, |pairs, rng| {
         let rate = |day: usize| if (20..110).contains(&day) { 0.0 } else { 120.0 };
         pairs[10].2 = (0..DAYS).map(|day| poisson(rng, rate(day))).collect();
+        // Tried once before.
+        pairs[10].2[100] = 1.0;
         pairs[11].2 = busy(rng, 0..DAYS, 20.0);
     }));
     let about = found.iter().find(|finding| finding.entity == name(5)).unwrap();
@@ -401,7 +403,7 @@ fn an_id_that_slept_for_months_explains_nothing() {
 
 #[test]
 fn a_user_who_is_back_does_not_explain_what_another_adds() {
-    // One user of the key is back from leave, and nobody knows who does as much again.
+    // One user of the key is back from leave, and nobody knows who does half as much again.
     let mut world = company(27, |pairs, rng| {
         let leave = |day: usize| (30..75).contains(&day);
         pairs[10].2 = (0..DAYS).map(|day| if leave(day) { 0.0 } else { poisson(rng, 120.0) }).collect();
@@ -411,7 +413,7 @@ fn a_user_who_is_back_does_not_explain_what_another_adds() {
     let keys = &mut world.tables[0];
     let victim = keys.entities.iter().position(|key| *key == name(5)).unwrap();
     for cell in keys.cells(victim).filter(|cell| keys.windows[*cell] >= day(75)).collect::<Vec<_>>() {
-        keys.counts[Metric::Events as usize][cell] += poisson(&mut rng, 120.0) as i64;
+        keys.counts[Metric::Events as usize][cell] += poisson(&mut rng, 60.0) as i64;
     }
     let found = run(&world);
     let about = found.iter().find(|finding| finding.entity == name(5)).unwrap();

@@ -30,8 +30,7 @@ pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
     if let Some(cause) = &finding.cause {
         sheet.gap();
         sheet.heading("Why it is information only");
-        let text = format!("The rise is no chance, but it is {}.", visible(cause));
-        sheet.paragraph(2, "", &text);
+        sheet.paragraph(2, "", &format!("{}.", capital(&visible(cause))));
     }
     evidence(&mut sheet, finding);
     shares(&mut sheet, finding);

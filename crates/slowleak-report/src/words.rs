@@ -36,7 +36,7 @@ pub(crate) fn certainty(expected_false: Option<f64>) -> String {
 /// `show`, which must make it safe.
 pub(crate) fn verdict(finding: &Finding, show: impl Fn(&str) -> String) -> String {
     match &finding.cause {
-        Some(cause) => format!("no chance, but {}", show(cause)),
+        Some(cause) => format!("information only, {}", show(cause)),
         None => certainty(finding.expected_false),
     }
 }
@@ -62,7 +62,7 @@ fn one_in(expected: f64) -> String {
 /// Why the entities of a view could not be tested under a metric.
 pub(crate) fn why_untestable(family: &Examined) -> &'static str {
     if family.tested == 0 {
-        "nobody was there for long enough (28 days, unless min_days says otherwise)"
+        "nobody had enough days and events (min_days, min_events)"
     } else {
         "too few peers to calibrate on"
     }

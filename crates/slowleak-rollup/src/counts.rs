@@ -204,9 +204,11 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
         let Some(at) = dimensions.iter().position(|dimension| **dimension == view.dimension) else {
             continue;
         };
-        // What follows from these cells and ids has to before they are gone, and no sooner: it takes memory.
+        // What follows from these cells and ids, or needs these ids for its own, has to before they are gone, and no
+        // sooner: it takes memory.
+        let of_dimension = |at: usize| views[at].dimension == view.dimension;
         for later in position..views.len() {
-            if later == position || finer[later].is_some_and(|fine| views[fine].dimension == view.dimension) {
+            if of_dimension(later) || finer[later].is_some_and(of_dimension) {
                 complete(later, views, &mut finer, &mut by_view, &mut ids);
             }
         }

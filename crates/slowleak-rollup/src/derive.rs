@@ -98,12 +98,12 @@ fn renamed(coarse: &Dimension, fine: &Dimension, ids: &mut [DimensionIds]) -> Op
     let ids = |part: &Field| tuples.iter().map(|tuple| tuple[place(part)]).collect();
     let parts: Vec<Vec<u32>> = coarse.dimension.parts().iter().map(ids).collect();
     let parts: Vec<&[u32]> = parts.iter().map(Vec::as_slice).collect();
+    if let [ids] = parts.as_slice() {
+        return Some(ids.to_vec());
+    }
     let (mut keys, mut ids) = (Vec::new(), Vec::new());
     coarse.pair_up(&parts, &mut keys, &mut ids);
-    match coarse.pairs.last_mut() {
-        Some(pairs) => pairs.resolve(&keys, &mut ids),
-        None => ids.extend_from_slice(parts.first()?),
-    }
+    coarse.pairs.last_mut()?.resolve(&keys, &mut ids);
     Some(ids)
 }
 

@@ -77,7 +77,8 @@ impl<'a> Gather<'a> {
 
 impl Shortlist<'_> {
     fn keeps(&self, table: &DayTable, entity: usize) -> bool {
-        let events: i64 = table.events[table.cells(entity)].iter().sum();
+        let events =
+            table.events[table.cells(entity)].iter().fold(0_i64, |sum, more| sum.saturating_add(*more));
         events >= self.least_events || (self.always)(&table.view.dimension, &table.entities[entity])
     }
 }

@@ -81,6 +81,16 @@ impl Stored {
         names.sort();
         let views: Vec<StoredView> =
             names.iter().map(|name| StoredView::find(&dir.join(name), name)).collect::<InputResult<_>>()?;
+        for (at, later) in views.iter().enumerate() {
+            let same =
+                |first: &&StoredView| (&first.dimension, first.window) == (&later.dimension, later.window);
+            if let Some(first) = views[..at].iter().find(same) {
+                let cause = format!("the same view as in {}", first.folder.display());
+                return Err(InputError::new(&later.folder, cause)
+                    .remedy("put the files of both into one folder, or remove one")
+                    .into());
+            }
+        }
         if views.is_empty() {
             return Err(InputError::new(dir, "no view here")
                 .remedy("expected folders named DIMENSION@WINDOW, for instance key@1h/part-0.parquet")

@@ -30,9 +30,9 @@ impl Memory {
         Self { limit, folder: folder.as_ref().to_path_buf() }
     }
 
-    /// What one of `threads` workers may hold before it writes a run. The rest is for the last unit of records that
-    /// it has read before it finds out, and for sorting and encoding: with half, a run over 50 million users took a
-    /// third more than it was given.
+    /// What one of `threads` workers may hold before it writes a run. The rest is for sorting, encoding and
+    /// the cells that follow from finer ones: with half, a run over 50 million users took a third more than it was
+    /// given.
     pub(crate) fn of_worker(&self, threads: usize) -> usize {
         self.limit / 3 / threads.max(1)
     }

@@ -1,5 +1,6 @@
 //! One thread's share of a pass. In: units, chunk by chunk. Out: blocks of cells for each view, and what
-//! became of the rows. Names keep their ids from unit to unit; those of other workers differ.
+//! became of the rows. Names keep their ids from unit to unit, until there is no room for more; those of other workers
+//! differ.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -220,6 +221,7 @@ impl<'a> Worker<'a> {
             }
         }
         self.state.tally.add(&reader.tally());
+        self.kept = 0;
         self.make_room(None)
     }
 

@@ -173,7 +173,9 @@ proptest! {
             "key+object@1h:rows,subjects,sources",
             "object+key@1d:rows,subjects",
             "user+object@1d:rows,bytes,denied,subjects",
-            "user+key+object@1h:rows,bytes,denied,missing,subjects",
+            "user+object@2h:rows,sources",
+            "user+object@3h:rows,bytes",
+            "user+key+object@1h:rows,bytes,denied,missing,subjects,sources",
         ]
         .map(|view| view.parse().unwrap())
         .to_vec();

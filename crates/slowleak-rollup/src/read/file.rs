@@ -13,8 +13,9 @@ use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::basic::{ConvertedType, LogicalType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 use slowleak_record::{InputError, InputResult, guarded};
 use slowleak_scan::columns::TextColumn;
@@ -145,8 +146,15 @@ fn column(metric: Metric) -> &'static str {
 /// Whether some row of the group can be of the entity: text is ordered by its bytes.
 fn can_hold(group: &RowGroupMetaData, entity: &str) -> bool {
     let column = group.columns().iter().find(|column| column.column_path().string() == ENTITY);
-    // An old writer's extremes may be of another order, those of other types are no text.
-    let Some(statistics @ Statistics::ByteArray(_)) = column.and_then(|column| column.statistics()) else {
+    // Other bytes than those of text are shown as other text; an old writer's extremes may be of another order.
+    let text = |column: &&ColumnChunkMetaData| {
+        let shape = column.column_descr();
+        shape.logical_type_ref() == Some(&LogicalType::String)
+            || shape.converted_type() == ConvertedType::UTF8
+    };
+    let Some(statistics @ Statistics::ByteArray(_)) =
+        column.filter(text).and_then(|column| column.statistics())
+    else {
         return true;
     };
     if statistics.is_min_max_deprecated() {
