@@ -14,7 +14,7 @@ use crate::family::{Family, Found};
 use crate::grid::Grid;
 use crate::rules::end_of;
 use crate::score::Sample;
-use crate::slices::Slices;
+use crate::slices::{Slice, Slices};
 
 /// Carriers looked at: an excess of many, each with a little of it, is nobody's habit.
 const MOST_CARRIERS: usize = 3;
@@ -36,8 +36,14 @@ pub(crate) struct Rise<'a> {
     pub(crate) who: &'a [(Field, String)],
 }
 
-/// A carrier's name, and at most how much of the excess is its own.
-type Part = (String, f64);
+/// At most how much of an excess is a carrier's own.
+struct Part {
+    name: String,
+    /// If it did more of all that it does.
+    kept: f64,
+    /// If it came to the key from elsewhere: then it may have read the object before, too.
+    moved: f64,
+}
 
 impl Carriers<'_> {
     /// The cause of the rise, where a few persons or keys carry it who did nothing unusual as a whole, and what
@@ -50,14 +56,15 @@ impl Carriers<'_> {
         user.into_iter().chain(key).find_map(|by| {
             let family = self.families.iter().find(|family| family.counts_events_of(by))?;
             let mut parts = self.parts(rise, by);
-            parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let most = |part: &Part| part.kept.max(part.moved);
+            parts.sort_by(|a, b| most(b).total_cmp(&most(a)).then_with(|| a.name.cmp(&b.name)));
             let campaign = &rise.found.campaign;
             // Who can not be judged can not vouch.
             family.tails[campaign.band as usize].scale?;
             let mut carriers = Vec::new();
             let (mut explained, mut nats) = (0.0, 0.0);
             for part in parts.into_iter().take(MOST_CARRIERS) {
-                let entity = self.known(rise, family, by, &part.0)?;
+                let entity = self.known(rise, family, by, &part.name)?;
                 let standing = family.standing(entity, &campaign.episodes)?;
                 let Sample { count, expected, .. } = standing.within;
                 explained += self.explained(rise, family, by, entity, &part)?;
@@ -67,7 +74,7 @@ impl Carriers<'_> {
                     return None;
                 }
                 carriers.push(Carrier {
-                    name: part.0,
+                    name: part.name,
                     did: count.round() as u64,
                     usual: expected.round() as u64,
                 });
@@ -101,7 +108,7 @@ impl Carriers<'_> {
         family: &Family<'_>,
         by: Field,
         entity: usize,
-        (name, most): &Part,
+        part: &Part,
     ) -> Option<f64> {
         let campaign = &rise.found.campaign;
         let episodes = &campaign.episodes;
@@ -109,19 +116,19 @@ impl Carriers<'_> {
         let elsewhere = family.daily.total(entity) - whole;
         // What it did beyond its usual share: with any part of the entity, and with the object alone.
         let (mut beyond, mut beyond_object, mut object_share) = (0.0, 0.0, 1.0);
-        for part in rise.who.iter().filter(|(field, _)| *field != by) {
-            let link = [(by, name.clone()), part.clone()];
+        for of in rise.who.iter().filter(|(field, _)| *field != by) {
+            let link = [(by, part.name.clone()), of.clone()];
             let here = self.events(&link, episodes)?;
             let outside = self.slices.events(&link, &(0..usize::MAX))? - here;
             // A share is no surer than what it was counted on.
             let usual = whole * (outside - outside.max(0.0).sqrt()).max(0.0) / elsewhere.max(1.0);
             let more = (here - usual).max(0.0);
             beyond = f64::max(beyond, more);
-            if part.0 == Field::Object {
+            if of.0 == Field::Object {
                 (beyond_object, object_share) = (more, here / whole.max(1.0));
             }
         }
-        let (kept, moved) = (most - beyond, most - beyond_object);
+        let (kept, moved) = (part.kept - beyond, part.moved - beyond_object);
         // Who adds to one object unseen must add to all that the carrier reads, in proportion.
         let shows = || {
             let added = moved / object_share;
@@ -134,12 +141,13 @@ impl Carriers<'_> {
     }
 
     /// Everybody of `by` who had a part in the entity, with at most how much of the excess is theirs: what they did
-    /// inside, less what they did outside times the ratio that was expected of the entity, by each of its parts.
+    /// inside, less what they did on other days times the ratio that was expected of the entity.
     fn parts(&self, rise: &Rise<'_>, by: Field) -> Vec<Part> {
         let Rise { family, found: Found { entity, campaign, .. }, who } = *rise;
         let (observed, expected) = (campaign.observed, campaign.expected);
         if let Some((_, name)) = who.iter().find(|(field, _)| *field == by) {
-            return vec![(name.clone(), observed - expected)];
+            let all = observed - expected;
+            return vec![Part { name: name.clone(), kept: all, moved: 0.0 }];
         }
         let others = family.other_days(*entity, &campaign.episodes);
         let ratio = expected / sum(family.daily, *entity, &others).max(1.0);
@@ -150,24 +158,30 @@ impl Carriers<'_> {
         parts.sort_by_key(|(_, (_, slices))| slices.len());
         let mut parts = parts.into_iter();
         let Some((first, (daily, slices))) = parts.next() else { return Vec::new() };
-        slices
-            .into_iter()
-            .filter_map(|slice| {
-                let here = sum(daily, slice.entity, &campaign.episodes);
-                let mut most = here - ratio * sum(daily, slice.entity, &others);
-                // What it did with all parts at once nobody counted: by chance it is the product of the shares.
-                let whole = sum(carriers, carriers.find(&slice.value)?, &campaign.episodes);
-                let mut at_once = here;
-                for part in who.iter().filter(|part| *part != first) {
+        let of_carrier = |slice: Slice| {
+            let whole = sum(carriers, carriers.find(&slice.value)?, &campaign.episodes);
+            // What it did with all parts at once nobody counted: by chance it is the product of the shares.
+            let mut at_once = whole;
+            let (mut kept, mut moved) = (f64::INFINITY, 0.0);
+            for part in who {
+                let (here, there) = if part == first {
+                    let sum = |days| sum(daily, slice.entity, days);
+                    (sum(&campaign.episodes), sum(&others))
+                } else {
                     let link = [part.clone(), (by, slice.value.clone())];
-                    let here = self.events(&link, &campaign.episodes)?;
-                    most = most.min(here - ratio * self.events(&link, &others)?);
-                    at_once *= here / whole.max(1.0);
+                    (self.events(&link, &campaign.episodes)?, self.events(&link, &others)?)
+                };
+                let more = here - ratio * there;
+                kept = kept.min(more);
+                if part.0 == Field::Key {
+                    moved = more;
                 }
-                most = most.min(at_once).min(observed - expected);
-                (most > 0.0).then_some((slice.value, most))
-            })
-            .collect()
+                at_once *= here / whole.max(1.0);
+            }
+            let most = at_once.min(observed - expected);
+            Some(Part { name: slice.value, kept: kept.min(most), moved: moved.min(most) })
+        };
+        slices.into_iter().filter_map(of_carrier).filter(|part| part.kept.max(part.moved) > 0.0).collect()
     }
 
     /// Events of the entity with these parts on some days; `None` where no view has them.

@@ -447,6 +447,55 @@ fn a_steady_reader_does_not_explain_what_nobody_adds_on_the_same_table() {
 }
 
 #[test]
+fn users_too_few_to_be_judged_explain_nothing() {
+    // One of six accounts does three times its work, all of it on one table.
+    let mut rng = Pcg64Mcg::seed_from_u64(45);
+    let mut objects = World { entities: 40, noise: 0.1, memory: 0.3 }.simulate(45);
+    let users: Vec<(String, Daily)> = (0..6)
+        .map(|user| {
+            let rate = |day: usize| if user == 0 && day >= 90 { 150.0 } else { 50.0 };
+            (format!("u{user}"), (0..DAYS).map(|day| poisson(&mut rng, rate(day))).collect())
+        })
+        .collect();
+    objects[4].clone_from(&users[0].1);
+    let objects: Vec<_> = objects.into_iter().enumerate().map(|(i, counts)| (name(i), counts)).collect();
+    let link = rollup("user+object@1d:events", &[(format!("u0 + {}", name(4)), users[0].1.clone())]);
+    let tables = vec![rollup("object@1d:events", &objects), rollup("user@1d:events", &users), link];
+    let found = run(&Rollup { tables });
+    assert!(found[0].entity == name(4) && found[0].severity >= Severity::High, "{found:?}");
+}
+
+#[test]
+fn a_user_who_comes_over_from_another_key_explains_the_rise_of_a_table_slice() {
+    // No more work in all, and the same tables as ever: only the key is another from day 90 on.
+    let mut rng = Pcg64Mcg::seed_from_u64(47);
+    let table: Vec<Daily> = vec![busy(&mut rng, 0..DAYS, 30.0), busy(&mut rng, 0..DAYS, 90.0)];
+    let work = |day: usize| table[0][day] + table[1][day];
+    let mut world = company(47, |pairs, rng| {
+        pairs[10].2 = busy(rng, 0..DAYS, 20.0);
+        pairs[11].2 = busy(rng, 0..DAYS, 20.0);
+        let before = |day: usize| if day < 90 { work(day) } else { 0.0 };
+        pairs[12].2 = (0..DAYS).map(before).collect();
+        pairs[13].2 = busy(rng, 0..DAYS, 400.0);
+        let user = pairs[12].1.clone();
+        pairs.push((name(5), user, (0..DAYS).map(|day| work(day) - before(day)).collect()));
+    });
+    let mut slices: Vec<_> = World { entities: 40, noise: 0.1, memory: 0.3 }
+        .simulate(48)
+        .into_iter()
+        .enumerate()
+        .map(|(i, counts)| (format!("{} + table", name(10 + i)), counts))
+        .collect();
+    let slice = (0..DAYS).map(|day| if day < 90 { 0.0 } else { table[0][day] } + poisson(&mut rng, 1.0));
+    slices.insert(0, (format!("{} + table", name(5)), slice.collect()));
+    world.tables.push(rollup("key+object@1d:events", &slices));
+    world.tables.push(rollup("user+object@1d:events", &[("u012 + table".to_owned(), table[0].clone())]));
+    let found = run(&world);
+    let about = found.iter().find(|finding| finding.entity == format!("{} + table", name(5))).unwrap();
+    assert_eq!(about.severity, Severity::Info, "{}", about.summary);
+}
+
+#[test]
 fn a_user_who_turns_to_another_table_does_not_explain_its_rise() {
     // As much work as ever, but from day 90 on a third of it on a table that the user hardly touched before.
     let mut rng = Pcg64Mcg::seed_from_u64(41);
