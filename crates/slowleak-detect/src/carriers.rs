@@ -114,8 +114,9 @@ impl Carriers<'_> {
         let episodes = &campaign.episodes;
         let whole = sum(family.daily, entity, episodes);
         let elsewhere = family.daily.total(entity) - whole;
-        // What it did beyond its usual share: with any part of the entity, and with the object alone.
-        let (mut beyond, mut beyond_object, mut object_share) = (0.0, 0.0, 1.0);
+        // What it did beyond its usual share: with each part of the entity, since whatever is added here is added to
+        // both, and with the object alone.
+        let (mut beyond, mut beyond_object, mut object_share) = (f64::INFINITY, 0.0, 1.0);
         for of in rise.who.iter().filter(|(field, _)| *field != by) {
             let link = [(by, part.name.clone()), of.clone()];
             let here = self.events(&link, episodes)?;
@@ -123,7 +124,7 @@ impl Carriers<'_> {
             // A share is no surer than what it was counted on.
             let usual = whole * (outside - outside.max(0.0).sqrt()).max(0.0) / elsewhere.max(1.0);
             let more = (here - usual).max(0.0);
-            beyond = f64::max(beyond, more);
+            beyond = f64::min(beyond, more);
             if of.0 == Field::Object {
                 (beyond_object, object_share) = (more, here / whole.max(1.0));
             }
