@@ -181,6 +181,20 @@ fn folders_that_are_no_store() {
     assert!(Rollup::read(dir.path()).unwrap_err().to_string().contains("a.parquet"));
 }
 
+#[test]
+fn a_view_in_two_folders_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    small().write(dir.path().join("store")).unwrap();
+    let store = dir.path().join("store");
+    let view = fs::read_dir(&store).unwrap().next().unwrap().unwrap().path();
+    let name = view.file_name().unwrap().to_string_lossy().into_owned();
+    let twin = store.join(name.replace('@', " @"));
+    fs::create_dir(&twin).unwrap();
+    fs::copy(view.join("part-0.parquet"), twin.join("part-0.parquet")).unwrap();
+    let error = Rollup::read(&store).unwrap_err().to_string();
+    assert!(error.contains("the same view as in") && error.contains("one folder"), "{error}");
+}
+
 fn small() -> Rollup {
     let dir = tempfile::tempdir().unwrap();
     let record = Record {
