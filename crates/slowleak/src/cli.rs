@@ -295,7 +295,7 @@ pub(crate) struct DetectArgs {
 #[command(after_help = "\
 Examples:
   slowleak explain 1 --out out
-  slowleak explain 9f3a --out out --format json")]
+  slowleak explain SL-7Q --out out --format json")]
 pub(crate) struct ExplainArgs {
     /// Id of the finding, the start of one that no other shares, or a rank
     #[arg(value_name = "ID")]

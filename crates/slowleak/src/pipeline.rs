@@ -91,6 +91,11 @@ pub(crate) fn write_rollup(
     if counting.profile {
         eprintln!("{profile}");
     }
+    if written.is_empty() {
+        let views: Vec<String> = counting.views.iter().map(ToString::to_string).collect();
+        let cause = format!("no record has what the views are by ({})", views.join(" "));
+        return Err(Failure::Failed(format!("{cause}; choose another --view, or map the column with --map")));
+    }
     write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok(written)
 }

@@ -204,3 +204,14 @@ fn times_at_the_edge_of_the_calendar() {
     assert!([0, 1, 3].contains(&ran.code), "{ran:?}");
     slowleak(dir.path(), "inspect {}/far.parquet").exits(0);
 }
+
+#[test]
+fn views_by_what_the_log_does_not_have() {
+    let dir = tempfile::tempdir().unwrap();
+    plain(&dir.path().join("good.parquet"), START, 100);
+    for command in ["scan", "rollup"] {
+        slowleak(dir.path(), &format!("{command} {{}}/good.parquet --view region@1h:events --out {{}}/out"))
+            .exits(1)
+            .says(&["region@1h:events", "--view"]);
+    }
+}
