@@ -1,8 +1,8 @@
 //! Whether an excess is what a person or key, doing nothing unusual as a whole, does here.
 //!
 //! A key rises when its busiest user comes back from leave, a table when somebody who reads it has a lively day. Whoever
-//! carries such an excess has a series of its own, in which it would stand out were it added by somebody else. If
-//! it does not, then nothing was added: the carrier is judged there, and its parts with it.
+//! carries such an excess has a series of its own, with noise of its own. Where nothing stands out there, nothing is
+//! claimed here: the carrier is judged as a whole, and its parts with it.
 
 use std::ops::Range;
 

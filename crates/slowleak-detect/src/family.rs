@@ -194,6 +194,14 @@ impl<'a> Family<'a> {
         self.read(self.tested[index], &self.masks[index])
     }
 
+    /// The series of a tested entity, and its level on the days outside the mask.
+    fn baseline(&self, index: usize) -> (Series, Level) {
+        let series = self.series(index);
+        let usual = counted(&series, &self.masks[index]);
+        let level = mean_level(&series.counts, &series.pattern, &usual, |_| 0.0);
+        (series, level)
+    }
+
     fn scatter(&self, series: &Series, level: Level, masked: &[Range<usize>]) -> Scatter {
         let expected: Vec<f64> = series.pattern.iter().map(|pattern| level.value * pattern).collect();
         Scatter::measure(&series.counts, &expected, &counted(series, masked))
@@ -275,6 +283,7 @@ impl<'a> Family<'a> {
         self.tails[band as usize].expected_false(score, entities, tails, windows, RATIOS.len() as f64)
     }
 
+    /// Whether a score is one that would be reported.
     pub(crate) fn is_finding(&self, band: Band, score: f64, entities: usize, tails: f64) -> bool {
         let odds = self.expected_false(band, score, entities, tails);
         odds.is_some_and(|odds| odds <= self.config.max_expected_false)
@@ -327,9 +336,7 @@ impl<'a> Family<'a> {
     /// What the entity did in `episodes` against its own baseline; `None` where it was not tested.
     pub(crate) fn standing(&self, entity: usize, episodes: &[Range<usize>]) -> Option<Standing> {
         let index = self.tested.binary_search(&entity).ok()?;
-        let series = self.series(index);
-        let level =
-            mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
+        let (series, level) = self.baseline(index);
         let noise = self.pool.noise(&self.scatter[index]);
         let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
         let usual = counted(&series, &self.masks[index]);
@@ -354,9 +361,7 @@ impl<'a> Family<'a> {
     /// Observed and expected by day for an entity, as the final baseline sees them.
     pub(crate) fn timeline(&self, entity: usize) -> Vec<(f64, f64)> {
         let Ok(index) = self.tested.binary_search(&entity) else { return Vec::new() };
-        let series = self.series(index);
-        let level =
-            mean_level(&series.counts, &series.pattern, &counted(&series, &self.masks[index]), |_| 0.0);
+        let (series, level) = self.baseline(index);
         // On a day of absence nothing is expected either.
         let pattern = |day: usize| if series.present[day] { series.pattern[day] } else { 0.0 };
         let point = |day: usize| (series.counts[day], level.value * pattern(day));
