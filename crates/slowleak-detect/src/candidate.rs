@@ -30,6 +30,8 @@ pub(crate) struct Candidate {
     /// `None` for rules.
     pub(crate) expected_false: Option<f64>,
     pub(crate) cause: Option<Cause>,
+    /// Of a rule: how the entity was used, to end a sentence.
+    pub(crate) fact: Option<String>,
     /// Exact start and end, where they are facts and not to be searched for.
     pub(crate) edges: Option<(Micros, Micros)>,
     /// Daily (observed, expected) over the whole grid.

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::sensitivity::Sensitivity;
+
 /// The `[detect]` section of `slowleak.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -12,7 +14,7 @@ pub struct DetectConfig {
     pub high_expected_false: f64,
     /// At or below this `expected_false`, and with [`Self::critical_subjects`], it is critical.
     pub critical_expected_false: f64,
-    /// Distinct subjects beyond the expected that make a finding critical.
+    /// Distinct subjects beyond the expected, at the least and times their sensitivity, that make a finding critical.
     pub critical_subjects: f64,
     /// An entity with fewer events in the whole log is not tested by statistics; rules apply to it.
     pub min_events: u64,
@@ -21,6 +23,12 @@ pub struct DetectConfig {
     pub min_days: usize,
     /// A rise of the level by this share is no finding, however certain it is.
     pub tolerance: f64,
+    /// A key that was silent on this many days of the log, and is used again, is a finding by rule.
+    pub dormant_days: usize,
+    /// Age in days from which a secret that is still in use is a finding by rule; `None`: there is no such policy.
+    pub rotation_days: Option<u32>,
+    /// Weights of objects, by pattern: how bad it is to lose one account's data of them.
+    pub sensitivity: Sensitivity,
 }
 
 impl Default for DetectConfig {
@@ -33,6 +41,9 @@ impl Default for DetectConfig {
             min_events: 20,
             min_days: 28,
             tolerance: 0.05,
+            dormant_days: 180,
+            rotation_days: None,
+            sensitivity: Sensitivity::default(),
         }
     }
 }
@@ -56,6 +67,12 @@ impl DetectConfig {
         if self.min_days < 7 {
             return Err(format!("[detect] min_days = {}: a baseline needs 7 days or more", self.min_days));
         }
+        if self.dormant_days == 0 {
+            return Err("[detect] dormant_days = 0: a silence has a day or more".to_owned());
+        }
+        if self.rotation_days == Some(0) {
+            return Err("[detect] rotation_days = 0: write a day or more, or leave it out".to_owned());
+        }
         Ok(())
     }
 }
@@ -72,6 +89,8 @@ mod tests {
             DetectConfig { tolerance: -1.0, ..Default::default() },
             DetectConfig { critical_subjects: f64::INFINITY, ..Default::default() },
             DetectConfig { min_days: 0, ..Default::default() },
+            DetectConfig { dormant_days: 0, ..Default::default() },
+            DetectConfig { rotation_days: Some(0), ..Default::default() },
         ];
         assert!(bad.iter().all(|config| config.check().is_err()));
     }

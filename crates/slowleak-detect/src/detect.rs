@@ -16,7 +16,9 @@ use crate::finding::{Detection, Detector, Family as Examined, Finding, Point, Sc
 use crate::fold::fold;
 use crate::grid::Grid;
 use crate::identity::finding_id;
-use crate::rules::{Misuse, suspects};
+use crate::issues::Issues;
+use crate::rules::Rules;
+use crate::severity::{rank, severity, taken};
 use crate::slices::Slices;
 use crate::wording;
 
@@ -26,18 +28,35 @@ const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], 
 /// An interval that ends no earlier than this before the data does is still open.
 const OPEN_WITHIN: i64 = Micros::DAY / 2;
 
+/// What is known from outside the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Keys and people.
+    pub registry: &'a Registry,
+    /// What was issued, where there is a list of that.
+    pub issues: Option<&'a Issues<'a>>,
+}
+
+impl<'a> From<&'a Registry> for Known<'a> {
+    fn from(registry: &'a Registry) -> Self {
+        Self { registry, issues: None }
+    }
+}
+
 /// Finds the anomalous intervals of a rollup. Its days are all in memory; of its cells, which would not fit, `rollup` is
-/// asked for those of the entities that findings name. Pure: the same rollup, registry and configuration give the same
+/// asked for those of the entities that findings name. Pure: the same rollup, knowledge and configuration give the same
 /// findings, whatever the threads.
 ///
 /// # Errors
 /// The cells of such an entity can not be had.
-pub fn detect<L: Lookup>(
+pub fn detect<'k, L: Lookup>(
     days: &[DayTable],
     rollup: &L,
-    registry: &Registry,
+    known: impl Into<Known<'k>>,
     config: &DetectConfig,
 ) -> Result<Detection, L::Error> {
+    let known = known.into();
+    let registry = known.registry;
     let Some(grid) = Grid::of(days) else { return Ok(Detection::default()) };
     let events = finest(days.iter());
     let subjects = finest(days.iter().filter(|table| !table.subjects.is_empty()));
@@ -74,13 +93,15 @@ pub fn detect<L: Lookup>(
         slices: &slices,
         families: &families,
     };
-    let mut candidates = run.misuses()?;
+    let rules =
+        Rules { registry, issues: known.issues, config, tables: &events, grid: &grid, slices: &slices };
+    let mut candidates = rules.candidates(rollup)?;
     candidates.extend(run.candidates());
     let leaks = fold(candidates, &slices);
     let mut findings: Vec<Finding> =
         leaks.iter().map(|members| run.finding(members)).collect::<Result<_, _>>()?;
     rank(&mut findings);
-    Ok(Detection { findings, scope: run.scope() })
+    Ok(Detection { findings, scope: run.scope(), ..Detection::default() })
 }
 
 /// For each dimension the table with the finest window, which has the most to say about edges.
@@ -193,52 +214,10 @@ impl<'a, L: Lookup> Run<'a, L> {
             score,
             expected_false: Some(expected_false),
             cause: found.cause.clone(),
+            fact: None,
             edges: None,
             timeline: family.timeline(found.entity),
         }
-    }
-
-    /// Rule candidates: keys used after their end.
-    fn misuses(&self) -> Result<Vec<Candidate>, L::Error> {
-        let by_key = |table: &&&DayTable| {
-            table.view.dimension.parts() == [Field::Key] && table.view.window <= Window::DAY
-        };
-        let Some(table) = self.events.iter().find(by_key) else { return Ok(Vec::new()) };
-        let day = |time: Micros| self.grid.day(time).unwrap_or(0);
-        let candidate = |used: Misuse| {
-            let mut timeline = vec![(0.0, 0.0); self.grid.days()];
-            if let Some(daily) = self.slices.view(&[Field::Key])
-                && let Some(entity) = daily.find(&used.key)
-            {
-                daily.active(entity).for_each(|(day, events)| timeline[day].0 = events);
-            }
-            Candidate {
-                detector: used.detector,
-                dimension: table.view.dimension.clone(),
-                entity: used.key.clone(),
-                who: vec![(Field::Key, used.key)],
-                metric: Metric::Events,
-                days: day(used.start)..day(Micros(used.end.0 - 1)) + 1,
-                anchor: day(used.start),
-                observed: used.events,
-                expected: 0.0,
-                excess_events: used.events,
-                level_per_day: 0.0,
-                dispersion: 0.0,
-                raw_score: 0.0,
-                score: 0.0,
-                expected_false: None,
-                cause: None,
-                edges: Some((used.start, used.end)),
-                timeline,
-            }
-        };
-        let mut candidates = Vec::new();
-        for suspect in suspects(table, self.registry) {
-            let cells = self.rollup.entity(&only(&table.view, Metric::Events), &suspect.key)?;
-            candidates.extend(suspect.misuse(&cells).map(candidate));
-        }
-        Ok(candidates)
     }
 
     fn finding(&self, members: &[Candidate]) -> Result<Finding, L::Error> {
@@ -266,7 +245,13 @@ impl<'a, L: Lookup> Run<'a, L> {
             .or_else(|| carried(Field::Key))
             .or_else(|| known(Field::Key));
         let user = lead.part(Field::User).map(str::to_owned).or_else(|| carried(Field::User));
-        let severity = self.severity(lead, subjects);
+        let taken = taken(lead, subjects);
+        let sensitivity = self.config.sensitivity.of_finding(lead.part(Field::Object), &shares);
+        let weighted = subjects.map(|_| taken * sensitivity);
+        let severity = match lead.cause {
+            Some(_) => Severity::Info,
+            None => severity(lead, weighted, self.config),
+        };
         let mut finding = Finding {
             id: finding_id(
                 lead.detector.name(),
@@ -288,18 +273,19 @@ impl<'a, L: Lookup> Run<'a, L> {
             observed: lead.observed,
             expected: lead.expected,
             subjects,
+            taken,
+            sensitivity,
             score: lead.score,
             expected_false: lead.expected_false,
             open,
             summary: String::new(),
+            suppressed: None,
             cause: lead.cause.as_ref().map(Cause::words),
             evidence: members.iter().zip(bounds).map(|(m, (start, end))| m.evidence(start, end)).collect(),
             shares,
             timeline: self.points(&lead.timeline),
         };
-        let owner = lead.part(Field::Key).and_then(|key| self.registry.keys.get(key)?.owner.as_ref());
-        let left = owner.and_then(|owner| Some((owner.as_str(), self.registry.people.get(owner)?.left_at?)));
-        finding.summary = wording::summary(&finding, lead.cause.as_ref(), left);
+        finding.summary = wording::summary(&finding, lead.cause.as_ref(), lead.fact.as_deref());
         Ok(finding)
     }
 
@@ -393,21 +379,6 @@ impl<'a, L: Lookup> Run<'a, L> {
         timeline.iter().enumerate().map(point).collect()
     }
 
-    fn severity(&self, lead: &Candidate, subjects: Option<f64>) -> Severity {
-        if lead.cause.is_some() {
-            return Severity::Info;
-        }
-        let taken = subjects.unwrap_or(0.0) * lead.purity();
-        let many = taken >= self.config.critical_subjects;
-        match lead.expected_false {
-            None if many => Severity::Critical,
-            None => Severity::High,
-            Some(odds) if odds <= self.config.critical_expected_false && many => Severity::Critical,
-            Some(odds) if odds <= self.config.high_expected_false => Severity::High,
-            Some(_) => Severity::Medium,
-        }
-    }
-
     fn scope(&self) -> Scope {
         let families = self.families.iter().map(|family| Examined {
             dimension: family.daily.table.view.dimension.clone(),
@@ -416,7 +387,7 @@ impl<'a, L: Lookup> Run<'a, L> {
             tested: family.tested.len() as u64,
             tail_scale: family.tails.iter().filter_map(|tail| tail.scale).max_by(f64::total_cmp),
         });
-        Scope { families: families.collect() }
+        Scope { families: families.collect(), end: Some(self.grid.end()) }
     }
 }
 
@@ -427,32 +398,6 @@ fn only(view: &View, metric: Metric) -> View {
 
 fn parts(dimension: &Dimension, entity: &str) -> Vec<(Field, String)> {
     dimension.parts().iter().copied().zip(dimension.split(entity)).collect()
-}
-
-/// Worst first: severity, rules before likelihoods, what was taken, then names, so that ties never depend
-/// on the order of discovery.
-fn rank(findings: &mut [Finding]) {
-    let taken = |finding: &Finding| {
-        let purity = ((finding.observed - finding.expected) / finding.observed.max(1.0)).max(0.0);
-        finding.subjects.unwrap_or(finding.observed) * purity
-    };
-    findings.sort_by(|a, b| {
-        b.severity
-            .cmp(&a.severity)
-            .then_with(|| b.detector.is_rule().cmp(&a.detector.is_rule()))
-            .then_with(|| taken(b).total_cmp(&taken(a)))
-            .then_with(|| {
-                (&a.dimension, &a.entity, a.metric, a.start).cmp(&(
-                    &b.dimension,
-                    &b.entity,
-                    b.metric,
-                    b.start,
-                ))
-            })
-    });
-    for (index, finding) in findings.iter_mut().enumerate() {
-        finding.rank = u32::try_from(index + 1).unwrap_or(u32::MAX);
-    }
 }
 
 impl Cause {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use slowleak_record::Micros;
 use slowleak_rollup::{Dimension, Metric};
 
+use crate::suppress::Suppressing;
+
 /// How bad a finding is; the order is from the least to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -61,6 +63,17 @@ pub enum Detector {
     KeyAfterDeparture,
     /// A rule: the key was used after it was revoked or had expired.
     KeyAfterRevocation,
+    /// A rule: the key was used without ever having been issued (to that user), or before it first was.
+    UseWithoutIssue,
+    /// A rule: the key was used before the registry says that it was issued.
+    KeyBeforeIssue,
+    /// A rule: the key was used from a region that the registry does not allow it.
+    KeyOutsideRegion,
+    /// A rule: the key was silent for long and is used again.
+    DormantKey,
+    /// A rule: the key is used with a secret older than the policy allows. Never the lead of a finding that has more to
+    /// say.
+    StaleKey,
     /// More accesses than the baseline explains.
     Rate,
     /// More distinct subjects than the number of accesses explains.
@@ -69,13 +82,28 @@ pub enum Detector {
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 4] = [Self::KeyAfterDeparture, Self::KeyAfterRevocation, Self::Rate, Self::Breadth];
+    pub const ALL: [Self; 9] = [
+        Self::KeyAfterDeparture,
+        Self::KeyAfterRevocation,
+        Self::UseWithoutIssue,
+        Self::KeyBeforeIssue,
+        Self::KeyOutsideRegion,
+        Self::DormantKey,
+        Self::StaleKey,
+        Self::Rate,
+        Self::Breadth,
+    ];
 
     /// The word of the contract.
     pub const fn name(self) -> &'static str {
         match self {
             Self::KeyAfterDeparture => "key_after_departure",
             Self::KeyAfterRevocation => "key_after_revocation",
+            Self::UseWithoutIssue => "use_without_issue",
+            Self::KeyBeforeIssue => "key_before_issue",
+            Self::KeyOutsideRegion => "key_outside_region",
+            Self::DormantKey => "dormant_key",
+            Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
         }
@@ -83,7 +111,7 @@ impl Detector {
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        matches!(self, Self::KeyAfterDeparture | Self::KeyAfterRevocation)
+        !matches!(self, Self::Rate | Self::Breadth)
     }
 }
 
@@ -135,6 +163,11 @@ pub struct Finding {
     pub expected: f64,
     /// Estimated distinct subjects touched in the interval, where subjects are logged.
     pub subjects: Option<f64>,
+    /// Lower bound of the distinct subjects taken beyond the expected; of accesses where subjects are not logged.
+    pub taken: f64,
+    /// Weight of the objects that they were taken from; 1 unless configured. Findings of one severity are ranked by it
+    /// times [`Self::taken`].
+    pub sensitivity: f64,
     /// Calibrated log-likelihood ratio, nats.
     pub score: f64,
     /// Findings at least this strong that a leak-free log of this size is expected to give; `None` for rules.
@@ -143,6 +176,8 @@ pub struct Finding {
     pub open: bool,
     /// One sentence for a person.
     pub summary: String,
+    /// Why the settings suppress it, by whom and until when; `None` where they do not.
+    pub suppressed: Option<String>,
     /// The honest cause that makes it information only, to end a sentence; `None` where none was found.
     pub cause: Option<String>,
     /// Every interval folded into the finding, the leading one first.
@@ -217,6 +252,8 @@ pub struct Detection {
     pub findings: Vec<Finding>,
     /// What was examined, and what could not be.
     pub scope: Scope,
+    /// What each suppression of the settings did, in their order.
+    pub suppressions: Vec<Suppressing>,
 }
 
 /// What detection looked at: the base for trusting its silence.
@@ -224,6 +261,8 @@ pub struct Detection {
 pub struct Scope {
     /// One entry a view and metric, in view order.
     pub families: Vec<Family>,
+    /// End of the last window with a record, records far away from all others left out; `None` where there are none.
+    pub end: Option<Micros>,
 }
 
 /// The series of one view and metric.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use slowleak_record::Field;
 
 use crate::candidate::Candidate;
+use crate::finding::Detector;
 use crate::slices::Slices;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
@@ -18,8 +19,10 @@ pub(crate) type Fold = Vec<Candidate>;
 /// Groups candidates, the largest excess first, and puts the leading one of each group first: a rule, or
 /// else the simplest name whose traffic is nearly as purely excess as the purest.
 pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<Fold> {
+    // A stale key's use is all of its use, and no excess: it joins what else there is, and draws nothing to itself.
+    let stale = |candidate: &Candidate| candidate.detector == Detector::StaleKey;
     candidates.sort_by(|a, b| {
-        b.excess_events.total_cmp(&a.excess_events).then_with(|| {
+        stale(a).cmp(&stale(b)).then_with(|| b.excess_events.total_cmp(&a.excess_events)).then_with(|| {
             (&a.dimension, &a.entity, a.metric, a.days.start).cmp(&(
                 &b.dimension,
                 &b.entity,
@@ -39,8 +42,10 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
         fold.sort_by(|a, b| {
-            let grade =
-                |c: &Candidate| (!c.detector.is_rule(), c.purity() < PURITY * best, name_rank(c), c.detector);
+            let grade = |c: &Candidate| {
+                let weight = (stale(c), !c.detector.is_rule());
+                (weight, c.purity() < PURITY * best, name_rank(c), c.detector)
+            };
             grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
         });
     }
@@ -65,6 +70,9 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     let shorter = a.days.len().min(b.days.len());
     if common.is_empty() || (common.len() as f64) < SHARED * shorter as f64 {
         return false;
+    }
+    if [a, b].iter().any(|one| one.detector == Detector::StaleKey) {
+        return a.part(Field::Key) == b.part(Field::Key);
     }
     // A rule covers whatever its key does; what has no key must share the key's events, as ever.
     if let (Some(a_key), Some(b_key)) = (a.part(Field::Key), b.part(Field::Key))

@@ -1,84 +1,205 @@
-//! Rules: facts about a key's life that need no statistics.
+//! Rules: facts about a key's life that need no statistics. In: what is known of keys, people and issues, and the days
+//! of the log. Out: candidates that state a fact.
+//!
+//! Each rule names *suspects*: an entity, and the time in which any use of it is misuse. What they did then is counted
+//! here, once for all rules, in the entity's own cells.
 
-use slowleak_record::{Field, KeyEntry, Micros, Registry};
-use slowleak_rollup::{DayTable, Metric, Table};
+mod dormant;
+mod issue;
+mod lifetime;
+mod region;
+mod stale;
 
+use std::ops::Range;
+
+use slowleak_record::{Field, Micros, Registry, Window};
+use slowleak_rollup::{DayTable, Lookup, Metric, Table, View};
+
+use crate::candidate::Candidate;
+use crate::config::DetectConfig;
 use crate::finding::Detector;
+use crate::grid::Grid;
+use crate::issues::Issues;
+use crate::slices::Slices;
 
-/// A key that was used when it should not have been.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Misuse {
-    pub(crate) detector: Detector,
-    pub(crate) key: String,
-    /// Start of the first window in which it was.
-    pub(crate) start: Micros,
-    /// End of the last.
-    pub(crate) end: Micros,
-    /// Events from one to the other.
-    pub(crate) events: f64,
+pub(crate) use lifetime::end_of;
+
+/// Since ever.
+const EVER: Micros = Micros(i64::MIN);
+/// For good.
+const FOR_GOOD: Micros = Micros(i64::MAX);
+
+/// What the rules look at.
+pub(crate) struct Rules<'a> {
+    pub(crate) registry: &'a Registry,
+    /// Where a list of what was issued is given.
+    pub(crate) issues: Option<&'a Issues<'a>>,
+    pub(crate) config: &'a DetectConfig,
+    /// For each dimension the finest table of events.
+    pub(crate) tables: &'a [&'a DayTable],
+    pub(crate) grid: &'a Grid,
+    pub(crate) slices: &'a Slices<'a>,
 }
 
-/// A key that was active on the day of its end or later.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Suspect {
+/// An entity that may have been used when it should not have been. Its days alone do not always tell.
+struct Suspect<'a> {
     detector: Detector,
-    pub(crate) key: String,
-    ended: Micros,
+    table: &'a DayTable,
+    entity: usize,
+    /// Any use in this time is misuse.
+    during: Range<Micros>,
+    /// Ends the sentence "was used 12 times ...".
+    why: String,
 }
 
-/// When the key's owner left, and when the key itself was withdrawn or expired, where the registries know.
-fn ends(entry: &KeyEntry, registry: &Registry) -> (Option<Micros>, Option<Micros>) {
-    let left = entry.owner.as_ref().and_then(|owner| registry.people.get(owner)?.left_at);
-    (left, [entry.revoked_at, entry.expires_at].into_iter().flatten().min())
+/// What a suspect did when it should not have.
+struct Misuse {
+    /// From the start of the first window to the end of the last.
+    used: Range<Micros>,
+    events: f64,
 }
 
-/// When a user or key had no more business to be seen, where the registries know.
-pub(crate) fn end_of(registry: &Registry, field: Field, name: &str) -> Option<Micros> {
-    match field {
-        Field::User => registry.people.get(name)?.left_at,
-        Field::Key => {
-            let (left, withdrawn) = ends(registry.keys.get(name)?, registry);
-            left.into_iter().chain(withdrawn).min()
+impl Rules<'_> {
+    /// A candidate for each suspect that did something; rule by rule, in entity order.
+    pub(crate) fn candidates<L: Lookup>(&self, rollup: &L) -> Result<Vec<Candidate>, L::Error> {
+        let mut candidates = Vec::new();
+        for suspect in self.suspects() {
+            let dimension = suspect.table.view.dimension.clone();
+            let view = View::new(dimension, suspect.table.view.window, [Metric::Events]);
+            let cells = rollup.entity(&view, &suspect.table.entities[suspect.entity])?;
+            candidates.extend(suspect.misuse(&cells).map(|misuse| self.candidate(&suspect, &misuse)));
         }
-        _ => None,
+        Ok(candidates)
+    }
+
+    fn suspects(&self) -> Vec<Suspect<'_>> {
+        let rules =
+            [lifetime::suspects, issue::suspects, region::suspects, dormant::suspects, stale::suspects];
+        let all = rules.into_iter().flat_map(|rule| rule(self));
+        all.filter(Suspect::may_have_been_used).collect()
+    }
+
+    /// The finest table of events by exactly these fields, where its windows are no longer than a day.
+    fn table(&self, parts: &[Field]) -> Option<&DayTable> {
+        let tables = self.tables.iter().copied();
+        tables
+            .into_iter()
+            .find(|table| table.view.dimension.parts() == parts && table.view.window <= Window::DAY)
+    }
+
+    fn candidate(&self, suspect: &Suspect<'_>, misuse: &Misuse) -> Candidate {
+        let dimension = suspect.table.view.dimension.clone();
+        let entity = suspect.table.entities[suspect.entity].clone();
+        let mut timeline = vec![(0.0, 0.0); self.grid.days()];
+        if let Some(daily) = self.slices.view(dimension.parts())
+            && let Some(entity) = daily.find(&entity)
+        {
+            daily.active(entity).for_each(|(day, events)| timeline[day].0 = events);
+        }
+        let day = |time: Micros| self.grid.day(time).unwrap_or(0);
+        let days = day(misuse.used.start)..day(Micros(misuse.used.end.0 - 1)) + 1;
+        Candidate {
+            detector: suspect.detector,
+            who: dimension.parts().iter().copied().zip(dimension.split(&entity)).collect(),
+            dimension,
+            entity,
+            metric: Metric::Events,
+            anchor: days.start,
+            days,
+            observed: misuse.events,
+            expected: 0.0,
+            excess_events: misuse.events,
+            level_per_day: 0.0,
+            dispersion: 0.0,
+            raw_score: 0.0,
+            score: 0.0,
+            expected_false: None,
+            cause: None,
+            fact: Some(suspect.why.clone()),
+            edges: Some((misuse.used.start, misuse.used.end)),
+            timeline,
+        }
     }
 }
 
-/// Keys of the table (a view by key alone) that may have been used after their owner left, or after they were revoked
-/// or had expired; in key order, one a rule. Their days alone do not tell: see [`Suspect::misuse`].
-pub(crate) fn suspects(table: &DayTable, registry: &Registry) -> Vec<Suspect> {
-    let suspect = |detector: Detector, key: &String, ended: Micros| {
-        let days = table.cells(table.find(key)?);
-        let last = i64::from(*table.days[days].last()?);
-        ((last + 1) * Micros::DAY > ended.0).then(|| Suspect { detector, key: key.clone(), ended })
-    };
-    let of_key = |(key, entry): (&String, &KeyEntry)| {
-        let (left, withdrawn) = ends(entry, registry);
-        [(Detector::KeyAfterDeparture, left), (Detector::KeyAfterRevocation, withdrawn)]
-            .into_iter()
-            .filter_map(|(detector, ended)| suspect(detector, key, ended?))
-            .collect::<Vec<_>>()
-    };
-    registry.keys.iter().flat_map(of_key).collect()
-}
+impl Suspect<'_> {
+    /// Whether any day of the entity touches the time of misuse: only then are its cells worth reading.
+    fn may_have_been_used(&self) -> bool {
+        let touches = |day: &i32| {
+            let start = i64::from(*day) * Micros::DAY;
+            start + Micros::DAY > self.during.start.0 && start < self.during.end.0
+        };
+        self.table.days[self.table.cells(self.entity)].iter().any(touches)
+    }
 
-impl Suspect {
-    /// What the key's cells say; all of them are of this key.
+    /// What the entity's cells say; all of them are of this entity.
     ///
-    /// A window that began before its end is not counted: part of it may have been legitimate. So the rule is certain,
-    /// and late by at most one window.
-    pub(crate) fn misuse(&self, cells: &Table) -> Option<Misuse> {
-        let used = cells.windows.partition_point(|window| *window < self.ended)..cells.len();
+    /// A window that lies only partly in the time of misuse is not counted: what happened in it may have been
+    /// legitimate. So the rule is certain, and late by at most one window.
+    fn misuse(&self, cells: &Table) -> Option<Misuse> {
+        let length = cells.view.window.micros();
+        let first = cells.windows.partition_point(|window| *window < self.during.start);
+        let last =
+            cells.windows.partition_point(|window| window.0.saturating_add(length) <= self.during.end.0);
+        let used = first..last.max(first);
         let counts = &cells.count(Metric::Events)[used.clone()];
         let events = counts.iter().fold(0_i64, |sum, more| sum.saturating_add(*more));
-        let first = *cells.windows[used].first()?;
-        let last = *cells.windows.last()?;
-        (events > 0).then(|| Misuse {
-            detector: self.detector,
-            key: self.key.clone(),
-            start: first,
-            end: Micros(last.0 + cells.view.window.micros()),
-            events: events as f64,
-        })
+        let windows = &cells.windows[used];
+        let (first, last) = (*windows.first()?, *windows.last()?);
+        (events > 0).then_some(Misuse { used: first..Micros(last.0 + length), events: events as f64 })
+    }
+}
+
+/// The UTC date of an instant.
+fn date(time: Micros) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cells(hours: &[i64]) -> Table {
+        Table {
+            view: "key@1h:events".parse().unwrap(),
+            entities: vec!["k".to_owned()],
+            offsets: vec![0, hours.len()],
+            windows: hours.iter().map(|hour| Micros(hour * Micros::HOUR)).collect(),
+            counts: [vec![1; hours.len()], vec![], vec![], vec![], vec![], vec![], vec![]],
+            subjects: Vec::new(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_whole_window_of_the_time_is_counted_and_no_other(
+            hours in prop::collection::btree_set(0_i64..100, 0..30),
+            bounds in prop::array::uniform2(-1_i64..101 * 60),
+        ) {
+            let hours: Vec<i64> = hours.into_iter().collect();
+            let during = bounds.map(|minute| minute * Micros::HOUR / 60);
+            let inside: Vec<i64> = hours
+                .iter()
+                .copied()
+                .filter(|hour| hour * Micros::HOUR >= during[0] && (hour + 1) * Micros::HOUR <= during[1])
+                .collect();
+            let table = DayTable::of(&cells(&hours));
+            let suspect = Suspect {
+                detector: Detector::KeyAfterRevocation,
+                table: &table,
+                entity: 0,
+                during: Micros(during[0])..Micros(during[1]),
+                why: String::new(),
+            };
+            let misuse = suspect.misuse(&cells(&hours));
+            prop_assert_eq!(misuse.as_ref().map_or(0, |misuse| misuse.events as usize), inside.len());
+            if let Some(misuse) = misuse {
+                prop_assert!(suspect.may_have_been_used());
+                prop_assert_eq!(misuse.used.start.0, inside[0] * Micros::HOUR);
+                prop_assert_eq!(misuse.used.end.0, (inside[inside.len() - 1] + 1) * Micros::HOUR);
+            }
+        }
     }
 }

@@ -4,23 +4,19 @@ use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
 use crate::attribution::Cause;
-use crate::finding::{Detector, Finding};
+use crate::finding::Finding;
 
-/// The finding's summary. `left` is the key's owner and the time of departure, where the registry knows.
-pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, left: Option<(&str, Micros)>) -> String {
+/// The finding's summary. `fact` is how the entity was used, where a rule says so.
+pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&str>) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
-    if finding.detector.is_rule() {
-        let ended = match (finding.detector, left) {
-            (Detector::KeyAfterRevocation, _) => "it was revoked or had expired".to_owned(),
-            (_, Some((owner, time))) => format!("its owner ({owner}, who left {}) had gone", date(time)),
-            (_, None) => "its owner had gone".to_owned(),
-        };
+    if let Some(fact) = fact {
+        let plural = if finding.observed == 1.0 { "" } else { "s" };
         let times = count(finding.observed);
-        return format!("{who} was used {times} times after {ended}, {when}{accounts}{still}");
+        return format!("{who} was used {times} time{plural} {fact}, {when}{accounts}{still}");
     }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",

@@ -6,7 +6,7 @@ use slowleak_detect::{Finding, Severity};
 use slowleak_record::Field;
 
 use crate::escape::{brief, shell_word};
-use crate::words;
+use crate::{rules, words};
 
 /// Widest identifier that advice shows in full, in columns.
 pub(crate) const WIDEST: usize = 120;
@@ -32,8 +32,7 @@ pub(crate) fn steps(finding: &Finding) -> Vec<String> {
     let mut steps = Vec::new();
     match (&key, &user) {
         (Some(key), _) if finding.detector.is_rule() => {
-            steps.push(format!("Revoke key {key}{urgency}."));
-            steps.push("List what else its owner still can use, and revoke that too.".to_owned());
+            steps.extend(rules::steps(finding.detector, key, urgency));
         }
         (Some(key), _) => steps.push(format!("Rotate or revoke key {key}{urgency}.")),
         (None, Some(user)) => {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use slowleak_detect::Suppressing;
 use slowleak_record::{Matched, Micros};
 use slowleak_scan::{Coverage, RowReason, Tally, ValueReason};
 
@@ -24,9 +25,44 @@ struct CoverageJson<'a> {
     rejected_rows: Vec<Count>,
     rejected_values: Vec<Count>,
     scope: Vec<Examined>,
+    /// Absent where the settings have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<Suppressed<'a>>,
     /// Absent where no registry was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     registry: Option<Registries>,
+}
+
+/// What suppressions hid.
+#[derive(Serialize)]
+struct Suppressed<'a> {
+    findings: u64,
+    by: Vec<Suppression<'a>>,
+}
+
+#[derive(Serialize)]
+struct Suppression<'a> {
+    patterns: BTreeMap<&'static str, &'a str>,
+    reason: &'a str,
+    owner: &'a str,
+    expires: String,
+    /// Then it hid nothing, and `findings` are those that it would have hidden.
+    expired: bool,
+    findings: u64,
+}
+
+impl<'a> From<&'a Suppressing> for Suppression<'a> {
+    fn from(one: &'a Suppressing) -> Self {
+        let given = one.suppression.patterns.given();
+        Self {
+            patterns: given.into_iter().map(|(name, pattern)| (name, pattern.text())).collect(),
+            reason: &one.suppression.reason,
+            owner: &one.suppression.owner,
+            expires: one.suppression.expires.to_string(),
+            expired: one.expired,
+            findings: one.findings,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -149,6 +185,10 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, serde_json::Error> {
                 tail_scale: family.tail_scale,
             })
             .collect(),
+        suppressed: (!run.detection.suppressions.is_empty()).then(|| Suppressed {
+            findings: run.detection.suppressed(),
+            by: run.detection.suppressions.iter().map(Suppression::from).collect(),
+        }),
         registry: run.registry.map(|registry| Registries {
             keys: registry.keys.as_ref().map(Listed::from),
             people: registry.people.as_ref().map(Listed::from),

@@ -7,7 +7,7 @@ use slowleak_rollup::Metric;
 use crate::escape::{brief, visible};
 use crate::layout::{BOLD, Sheet, severity_style};
 use crate::series::Series;
-use crate::{advice, words};
+use crate::{advice, rules, words};
 
 /// Rows of the tables of evidence and shares.
 const LISTED: usize = 25;
@@ -23,7 +23,7 @@ pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
     sheet.gap();
     seen(&mut sheet, finding);
     sheet.gap();
-    match words::rule(finding.detector) {
+    match rules::rule(finding.detector) {
         Some(rule) => fact(&mut sheet, finding, rule),
         None => argument(&mut sheet, finding),
     }
@@ -31,6 +31,11 @@ pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
         sheet.gap();
         sheet.heading("Why it is information only");
         sheet.paragraph(2, "", &format!("{}.", capital(&visible(cause))));
+    }
+    if let Some(why) = &finding.suppressed {
+        sheet.gap();
+        sheet.heading("Why it is suppressed");
+        sheet.paragraph(2, "", &format!("{}.", capital(&visible(why))));
     }
     evidence(&mut sheet, finding);
     shares(&mut sheet, finding);
@@ -71,12 +76,24 @@ fn seen(sheet: &mut Sheet, finding: &Finding) {
         );
         sheet.paragraph(2, "accounts  ", &text);
     }
+    sheet.paragraph(2, "taken     ", &taken(finding));
     if let Some(series) = Series::new(finding, sheet.width().saturating_sub(16).clamp(10, 70)) {
         sheet.line(12, &series.sparkline());
         let from = series.bars.first().map(|bar| words::day(bar.start)).unwrap_or_default();
         let note = format!("one bar per {} from {from}; [ ] is the interval", series.bar_word());
         sheet.note(12, &note);
     }
+}
+
+/// What was taken at the least, by which findings of one severity are ranked.
+pub(crate) fn taken(finding: &Finding) -> String {
+    let metric = if finding.subjects.is_some() { Metric::Subjects } else { Metric::Events };
+    let least = format!("at least {} beyond the honest share", words::quantity(metric, finding.taken));
+    if finding.sensitivity == 1.0 {
+        return least;
+    }
+    let weighted = words::about(finding.taken * finding.sensitivity);
+    format!("{least}; weighed by sensitivity ({}) as {weighted}", significant(finding.sensitivity))
 }
 
 /// The unit in words; bytes carry theirs already.
@@ -251,13 +268,7 @@ fn more(sheet: &mut Sheet, count: usize, file: &str) {
 /// What would show the finding to be wrong.
 pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
     if finding.detector.is_rule() {
-        return vec![
-            "A register that is wrong: check the date against the personnel system or the key's issuer."
-                .to_owned(),
-            "A key that was handed to another owner, or shared with a service: then enter its new owner."
-                .to_owned(),
-            "A log whose clock is off: compare the first such use with another log.".to_owned(),
-        ];
+        return rules::doubts(finding.detector);
     }
     let span = words::interval_brief(finding.start, finding.end);
     let mut doubts =

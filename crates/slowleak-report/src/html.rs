@@ -13,8 +13,8 @@ use slowleak_scan::Coverage;
 
 use crate::chart::Chart;
 use crate::escape::{brief, visible};
-use crate::explain::{doubts, reasons, significant};
-use crate::{Run, advice, summary, words};
+use crate::explain::{doubts, reasons, significant, taken};
+use crate::{Run, advice, summary, suppressed, words};
 
 const TEMPLATE: &str = include_str!("templates/report.html");
 
@@ -42,6 +42,7 @@ struct Page {
     untold: usize,
     coverage: CoverageRows,
     not_in_log: Vec<String>,
+    suppressed: Vec<String>,
     scope: Vec<ScopeRow>,
     inputs: Vec<String>,
     settings: Vec<(String, String)>,
@@ -57,6 +58,7 @@ struct Row {
     who: String,
     /// Why it is information only.
     cause: Option<String>,
+    suppressed: Option<String>,
     when: String,
     length: String,
     open: bool,
@@ -76,6 +78,7 @@ struct Section {
     length: String,
     open: bool,
     summary: String,
+    suppressed: Option<String>,
     facts: Vec<(&'static str, String)>,
     certainty: String,
     chart: Option<Chart>,
@@ -168,6 +171,7 @@ fn content(run: &Run<'_>) -> Page {
         untold: findings.len().min(LISTED).saturating_sub(TOLD),
         coverage: coverage(run.coverage),
         not_in_log: summary::not_in_log(run),
+        suppressed: suppressed::lines(run),
         scope: scope(run),
         inputs: run.inputs.iter().take(DETAIL).map(|input| show(input)).collect(),
         settings: run.settings.iter().map(|(name, value)| (show(name), show(value))).collect(),
@@ -181,7 +185,7 @@ fn show(text: &str) -> String {
 }
 
 fn verdict(run: &Run<'_>) -> (&'static str, String) {
-    match run.detection.findings.first() {
+    match run.reported().next() {
         Some(worst) => (worst.severity.name(), summary::verdict(worst, 80)),
         None => ("none", summary::NOTHING.to_owned()),
     }
@@ -198,6 +202,7 @@ fn row(index: usize, finding: &Finding) -> Row {
         severity: finding.severity.name(),
         who: words::who(&finding.dimension, &finding.entity, show),
         cause: finding.cause.as_deref().map(show),
+        suppressed: summary::hidden(finding),
         when: words::interval_brief(finding.start, finding.end),
         length: words::duration(finding.start, finding.end),
         open: finding.open,
@@ -218,6 +223,7 @@ fn section(index: usize, finding: &Finding, out: Option<&Path>) -> Section {
     if let Some(subjects) = finding.subjects {
         facts.push(("Accounts touched", format!("~{}", words::about(subjects))));
     }
+    facts.push(("Taken", taken(finding)));
     let reasons = match finding.evidence.first() {
         Some(leading) if !finding.detector.is_rule() => reasons(finding, leading),
         _ => Vec::new(),
@@ -257,6 +263,7 @@ fn section(index: usize, finding: &Finding, out: Option<&Path>) -> Section {
         length: words::duration(finding.start, finding.end),
         open: finding.open,
         summary: brief(&finding.summary, 1000),
+        suppressed: summary::hidden(finding),
         facts,
         certainty: words::verdict(finding, show),
         chart: Chart::new(finding),

@@ -23,8 +23,23 @@ fn findings(page: &mut Page, run: &Run<'_>) {
     for (severity, count) in run.by_severity() {
         page.sample("slowleak_findings", &[("severity", severity.name())], count);
     }
-    let open = run.detection.findings.iter().filter(|finding| finding.open).count();
+    let open = run.reported().filter(|finding| finding.open).count();
     page.single("slowleak_findings_open", "Findings that still go on at the end of the data.", open);
+    let suppressions = &run.detection.suppressions;
+    let hidden = run.detection.suppressed();
+    page.single("slowleak_findings_suppressed", "Findings that the settings suppress.", hidden);
+    page.family("slowleak_suppressions", "Suppressions of the settings by what became of them.");
+    let of = |expired: bool, idle: bool| {
+        suppressions
+            .iter()
+            .filter(|one| one.expired == expired && (expired || (one.findings == 0) == idle))
+            .count()
+    };
+    for (state, count) in
+        [("used", of(false, false)), ("unused", of(false, true)), ("expired", of(true, false))]
+    {
+        page.sample("slowleak_suppressions", &[("state", state)], count);
+    }
     if let Some(end) = run.data_end() {
         let help = "End of the data: newest record counted, or latest end of a finding.";
         page.single("slowleak_data_end_timestamp_seconds", help, seconds(end.0));

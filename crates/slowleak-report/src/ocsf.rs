@@ -12,7 +12,7 @@ use slowleak_record::{Field, Micros};
 use slowleak_rollup::Dimension;
 
 use crate::escape::json_text;
-use crate::{Run, advice, words};
+use crate::{Run, advice, rules, words};
 
 const SCHEMA_VERSION: &str = "1.6.0";
 const ATTACK_VERSION: &str = "17.1";
@@ -45,11 +45,12 @@ fn event(finding: &Finding, time: Micros) -> Value {
         ("end_time", millis(finding.end)),
         ("severity_id", json!(severity_id)),
         ("severity", json!(severity)),
-        ("status_id", json!(1)),
-        ("status", json!("New")),
+        ("status_id", json!(if finding.suppressed.is_some() { 3 } else { 1 })),
+        ("status", json!(if finding.suppressed.is_some() { "Suppressed" } else { "New" })),
+        ("status_detail", json!(finding.suppressed)),
         ("confidence_id", json!(confidence_id)),
         ("confidence", json!(confidence)),
-        ("is_alert", json!(finding.severity >= Severity::Medium)),
+        ("is_alert", json!(finding.severity >= Severity::Medium && finding.suppressed.is_none())),
         ("message", json!(finding.summary)),
         ("metadata", metadata()),
         ("finding_info", finding_info(finding)),
@@ -127,7 +128,7 @@ fn finding_info(finding: &Finding) -> Value {
 }
 
 fn title(finding: &Finding) -> &'static str {
-    if finding.detector.is_rule() { "Use of a credential against its life cycle" } else { "Slow data leak" }
+    if finding.detector.is_rule() { rules::title(finding.detector) } else { "Slow data leak" }
 }
 
 /// What the finding is a sign of in MITRE ATT&CK. Only what the records themselves show: data taken from a
@@ -279,6 +280,8 @@ fn own_figures(finding: &Finding) -> Value {
         ("observed", json!(finding.observed)),
         ("expected", json!(finding.expected)),
         ("subjects_estimate", json!(finding.subjects)),
+        ("taken_at_least", json!(finding.taken)),
+        ("sensitivity", json!(finding.sensitivity)),
         ("score_nats", json!(finding.score)),
         ("expected_false", json!(finding.expected_false)),
         ("open", json!(finding.open)),

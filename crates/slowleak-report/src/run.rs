@@ -42,12 +42,17 @@ impl<'a> Run<'a> {
         scanned.or_else(|| self.detection.findings.iter().map(|finding| finding.end).max())
     }
 
-    /// How many findings have each severity, in the order of [`Severity::ALL`].
+    /// The findings that nobody has answered for.
+    pub(crate) fn reported(&self) -> impl Iterator<Item = &'a Finding> + Clone + use<'a> {
+        self.detection.findings.iter().filter(|finding| finding.suppressed.is_none())
+    }
+
+    /// How many reported findings have each severity, in the order of [`Severity::ALL`].
     pub(crate) fn by_severity(&self) -> [(Severity, usize); 5] {
         Severity::ALL.map(|severity| (severity, self.of_severity(severity).count()))
     }
 
     fn of_severity(&self, severity: Severity) -> impl Iterator<Item = &'a Finding> {
-        self.detection.findings.iter().filter(move |finding| finding.severity == severity)
+        self.reported().filter(move |finding| finding.severity == severity)
     }
 }

@@ -9,7 +9,7 @@ use crate::escape::csv_cell;
 pub(crate) const FIRST_COLUMNS: &str = "finding_id,rank,severity,detector,dimension,";
 
 const HEADER: &str = "finding_id,rank,severity,detector,dimension,entity,key,user,metric,start,end,observed,expected,\
-                      subjects,score,expected_false,open,summary,cause";
+                      subjects,score,expected_false,open,summary,cause,taken,sensitivity,suppressed";
 
 /// One line a finding, in order, after a line of column names. Every text cell is quoted; an absent value
 /// is an empty cell; times are RFC 3339 in UTC.
@@ -37,6 +37,9 @@ pub(crate) fn csv(findings: &[Finding]) -> String {
             finding.open.to_string(),
             csv_cell(&finding.summary),
             optional(&finding.cause),
+            number(Some(finding.taken)),
+            number(Some(finding.sensitivity)),
+            optional(&finding.suppressed),
         ];
         out.push_str(&cells.join(","));
         out.push_str("\r\n");

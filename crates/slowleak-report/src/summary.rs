@@ -9,7 +9,7 @@ use slowleak_scan::Coverage;
 use crate::escape::{brief, visible};
 use crate::layout::{BOLD, Sheet, severity_style};
 use crate::series::Series;
-use crate::{Run, advice, coverage, words};
+use crate::{Run, advice, coverage, suppressed, words};
 
 /// Findings that are told in full; the rest stand in the table.
 const TOLD: usize = 10;
@@ -25,7 +25,7 @@ pub fn summary(run: &Run<'_>, width: usize, color: bool) -> String {
         sheet.gap();
         table(&mut sheet, &run.detection.findings);
     }
-    let serious = run.detection.findings.iter().filter(|finding| finding.severity >= Severity::Medium);
+    let serious = run.reported().filter(|finding| finding.severity >= Severity::Medium);
     for finding in serious.clone().take(TOLD) {
         sheet.gap();
         story(&mut sheet, run, finding);
@@ -41,21 +41,31 @@ pub fn summary(run: &Run<'_>, width: usize, color: bool) -> String {
     for line in not_in_log(run) {
         sheet.paragraph(10, "", &line);
     }
+    suppressed(&mut sheet, run);
     sheet.finish()
+}
+
+fn suppressed(sheet: &mut Sheet, run: &Run<'_>) {
+    let lines = suppressed::lines(run);
+    let Some((all, each)) = lines.split_first() else { return };
+    sheet.styled(0, "Hidden    ", BOLD, all);
+    for line in each {
+        sheet.paragraph(10, "", line);
+    }
 }
 
 /// What a run without findings says; what could not be examined is said beside it.
 pub(crate) const NOTHING: &str = "Nothing found: no leak stood out in what could be examined.";
 
 fn headline(sheet: &mut Sheet, run: &Run<'_>) {
-    let Some(worst) = run.detection.findings.first() else {
+    let Some(worst) = run.reported().next() else {
         let part = if limits(run) { " Part of it could NOT be examined: see below." } else { "" };
         sheet.styled(0, "", BOLD, &format!("{NOTHING}{part}"));
         return;
     };
     let lead = format!("{}: ", worst.severity.name().to_uppercase());
     let mut text = verdict(worst, 60);
-    if run.detection.findings.len() > 1 {
+    if run.reported().count() > 1 {
         let counts = run.by_severity();
         let counts = counts.iter().rev().filter(|(_, count)| *count > 0);
         let counts: Vec<String> = counts.map(|(severity, count)| format!("{count} {severity}")).collect();
@@ -107,10 +117,11 @@ fn table(sheet: &mut Sheet, findings: &[Finding]) {
             let mut row = vec![
                 finding.rank.to_string(),
                 finding.severity.name().to_owned(),
-                match &finding.cause {
-                    Some(cause) => format!("{}\n{}", who(finding, who_width), brief(cause, advice::WIDEST)),
-                    None => who(finding, who_width),
-                },
+                [Some(who(finding, who_width)), finding.cause.as_deref().map(told), hidden(finding)]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("\n"),
                 format!("{}{open}", words::interval_brief(finding.start, finding.end)),
                 finding.subjects.map_or("-".to_owned(), |subjects| format!("~{}", words::about(subjects))),
                 words::certainty_brief(finding.expected_false),
@@ -129,6 +140,15 @@ fn table(sheet: &mut Sheet, findings: &[Finding]) {
     if findings.len() > LISTED {
         sheet.line(0, &format!("... and {} more in findings.csv.", findings.len() - LISTED));
     }
+}
+
+fn told(text: &str) -> String {
+    brief(text, advice::WIDEST)
+}
+
+/// The mark of a suppressed finding, with the reason.
+pub(crate) fn hidden(finding: &Finding) -> Option<String> {
+    finding.suppressed.as_deref().map(|why| format!("suppressed: {}", told(why)))
 }
 
 /// What was taken and what to do next.

@@ -60,7 +60,10 @@ pub(crate) fn findings(findings: &[Finding]) -> Result<RecordBatch, ArrowError> 
         ("expected_false", Arc::new(Float64Array::from_iter(each.clone().map(|f| f.expected_false))), true),
         ("open", Arc::new(BooleanArray::from_iter(each.clone().map(|f| Some(f.open)))), false),
         ("summary", text(each.clone().map(|f| f.summary.as_str())), false),
-        ("cause", Arc::new(StringArray::from_iter(each.map(|f| f.cause.as_deref()))), true),
+        ("cause", Arc::new(StringArray::from_iter(each.clone().map(|f| f.cause.as_deref()))), true),
+        ("taken", float(each.clone().map(|f| f.taken)), false),
+        ("sensitivity", float(each.clone().map(|f| f.sensitivity)), false),
+        ("suppressed", Arc::new(StringArray::from_iter(each.map(|f| f.suppressed.as_deref()))), true),
     ])
 }
 
@@ -185,8 +188,13 @@ impl Columns {
         let open: BooleanArray = self.typed("open", &DataType::Boolean, false)?;
         let summary = self.text("summary")?;
         // Runs of earlier versions have none.
-        let cause = self.0.column_by_name("cause").map(|_| self.text_or_null("cause")).transpose()?;
-        let cause = |row| cause.as_ref().filter(|cause| cause.is_valid(row)).map(|cause| cause.value(row));
+        let later = |name: &str| self.0.column_by_name(name).map(|_| self.text_or_null(name)).transpose();
+        let (cause, suppressed) = (later("cause")?, later("suppressed")?);
+        let text = |column: &Option<StringArray>, row| {
+            column.as_ref().filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned())
+        };
+        let later = |name: &str| self.0.column_by_name(name).map(|_| self.float(name)).transpose();
+        let (taken, sensitivity) = (later("taken")?, later("sensitivity")?);
         let rows = 0..self.0.num_rows();
         rows.map(|row| {
             Ok(Finding {
@@ -208,7 +216,10 @@ impl Columns {
                 expected_false: expected_false.is_valid(row).then(|| expected_false.value(row)),
                 open: open.value(row),
                 summary: summary.value(row).to_owned(),
-                cause: cause(row).map(str::to_owned),
+                taken: taken.as_ref().map_or(0.0, |taken| taken.value(row)),
+                sensitivity: sensitivity.as_ref().map_or(1.0, |sensitivity| sensitivity.value(row)),
+                suppressed: text(&suppressed, row),
+                cause: text(&cause, row),
                 evidence: Vec::new(),
                 shares: Vec::new(),
                 timeline: Vec::new(),

@@ -6,9 +6,11 @@ mod times;
 
 use std::collections::BTreeMap;
 
-use slowleak_detect::{Detector, Family as Examined, Finding};
+use slowleak_detect::{Family as Examined, Finding};
 use slowleak_record::Field;
 use slowleak_rollup::{Dimension, Metric};
+
+use crate::rules;
 
 pub(crate) use figures::{about, bytes, figure, full, growth, percent, plural, quantity, unit, whole};
 pub(crate) use times::{day, duration, instant, interval, interval_brief};
@@ -122,7 +124,7 @@ fn field_word(field: Field) -> &'static str {
 /// (+54%)`.
 pub(crate) fn what(finding: &Finding) -> String {
     let observed = quantity(finding.metric, finding.observed);
-    if let Some(rule) = rule(finding.detector) {
+    if let Some(rule) = rules::rule(finding.detector) {
         return format!("{rule} ({observed})");
     }
     let expected = match finding.metric {
@@ -139,15 +141,6 @@ pub(crate) fn what(finding: &Finding) -> String {
         "{verb} {observed} where {expected} were expected ({})",
         growth(finding.observed, finding.expected)
     )
-}
-
-/// What a rule found, as the head of a clause; `None` for a detector that is no rule.
-pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
-    match detector {
-        Detector::KeyAfterDeparture => Some("was used after its owner left"),
-        Detector::KeyAfterRevocation => Some("was used after it was revoked or had expired"),
-        Detector::Rate | Detector::Breadth => None,
-    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn a_run_writes_every_file_and_the_same_bytes_again() {
 
 #[test]
 fn a_run_without_findings_is_whole_too() {
-    let detection = Detection { findings: Vec::new(), scope: specimen::scope() };
+    let detection = Detection { findings: Vec::new(), scope: specimen::scope(), ..Detection::default() };
     let coverage = specimen::coverage();
     let dir = tempdir().unwrap();
     let run = Run::new(&detection, Some(&coverage));
@@ -98,6 +98,9 @@ fn findings_parquet_has_the_columns_of_the_contract() {
         ("open", DataType::Boolean, false),
         ("summary", DataType::Utf8, false),
         ("cause", DataType::Utf8, true),
+        ("taken", DataType::Float64, false),
+        ("sensitivity", DataType::Float64, false),
+        ("suppressed", DataType::Utf8, true),
     ];
     let found: Vec<_> = reader
         .schema()
@@ -278,7 +281,8 @@ fn information_says_why_it_is_no_more_and_the_page_names_its_folder() {
     let mut finding = specimen::weak();
     finding.severity = Severity::Info;
     finding.cause = Some("explained by traffic that moved here from key old-batch".to_owned());
-    let detection = Detection { findings: vec![finding.clone()], scope: specimen::scope() };
+    let detection =
+        Detection { findings: vec![finding.clone()], scope: specimen::scope(), ..Detection::default() };
     let run = Run { out: Some(Path::new("out dir")), ..Run::new(&detection, None) };
     let files = written(&run);
     for text in [&summary(&run, 80, false), &summary(&run, 200, false), text(&files, "report.html")] {
@@ -427,6 +431,8 @@ prop_compose! {
         open: bool,
         summary in any::<String>(),
         cause in prop::option::of(any::<String>()),
+        suppressed in prop::option::of(any::<String>()),
+        (taken, sensitivity) in (number(), number()),
         evidence in prop::collection::vec(any_evidence(), 0..4),
         shares in prop::collection::vec((any::<String>(), any::<String>(), number(), number(), number()), 0..4),
         timeline in prop::collection::vec((micros(), number(), number()), 0..6),
@@ -435,7 +441,7 @@ prop_compose! {
             id: String::new(), rank: 1, severity, detector: leading.detector, dimension: leading.dimension,
             entity: leading.entity, key, user, metric: leading.metric, start: leading.start, end: leading.end,
             observed: leading.observed, expected: leading.expected, subjects, score: leading.score,
-            expected_false: leading.expected_false, open, summary, cause, evidence,
+            expected_false: leading.expected_false, open, summary, suppressed, cause, evidence, taken, sensitivity,
             shares: shares.into_iter().map(|(dimension, value, observed, expected, share)| {
                 Share { dimension, value, observed, expected, share }
             }).collect(),
@@ -456,7 +462,7 @@ proptest! {
             finding.id = format!("{index}-{}", finding.entity);
             finding.rank = u32::try_from(index).unwrap() + 1;
         }
-        let detection = Detection { findings, scope: specimen::scope() };
+        let detection = Detection { findings, scope: specimen::scope(), ..Detection::default() };
         let dir = tempdir().unwrap();
         let run = Run::new(&detection, None);
         write_outputs(dir.path(), &run).unwrap();

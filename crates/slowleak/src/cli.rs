@@ -153,14 +153,20 @@ pub(crate) struct ViewArgs {
 const COUNTING: &str = "Counting options";
 
 /// What to judge by.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct JudgeArgs {
-    /// Who owns which key: CSV or Parquet with key,owner,issued_at,revoked_at,...
+    /// Who owns which key: CSV or Parquet with key,owner,issued_at,revoked_at,regions,...
     #[arg(long, value_name = "FILE", help_heading = JUDGING)]
     pub(crate) keys: Option<PathBuf>,
     /// Who is in which group and when they left: CSV or Parquet with user,group,left_at
     #[arg(long, value_name = "FILE", help_heading = JUDGING)]
     pub(crate) people: Option<PathBuf>,
+    /// What was issued: CSV or Parquet with key,issued_at and, where keys are issued to somebody, user
+    #[arg(long, value_name = "FILE", help_heading = JUDGING)]
+    pub(crate) issued: Option<PathBuf>,
+    /// Show the findings that the settings file suppresses, marked with the reason; --fail-on ignores them all the same
+    #[arg(long, help_heading = JUDGING)]
+    pub(crate) show_suppressed: bool,
     /// Exit with code 10 where a finding is this bad or worse: info, low, medium, high, critical
     #[arg(long, value_name = "SEVERITY", value_parser = severity, help_heading = JUDGING)]
     pub(crate) fail_on: Option<Severity>,
@@ -237,6 +243,7 @@ pub(crate) struct InspectArgs {
 Examples:
   slowleak scan logs/ --out out
   slowleak scan logs/ --out out --keys keys.csv --people people.csv --fail-on high
+  slowleak scan logs/ --out out --keys keys.csv --issued tokens.parquet --config slowleak.toml
   slowleak scan logs/ --out out --since 2025-04-01 --until 2025-12-01
   slowleak scan logs/ --out out --view key@1h:events,rows --view key@1d:subjects
   slowleak scan logs/ --out out --format json | jq .findings[0]")]

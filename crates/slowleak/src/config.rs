@@ -1,4 +1,4 @@
-//! The `--config` file: TOML with the same names as the flags, and a `[detect]` section.
+//! The `--config` file: TOML with the same names as the flags, a `[detect]` section and `[[suppress]]`.
 //!
 //! In: a path. Out: a [`ConfigFile`], or an error that names the line. Paths inside the file are taken from
 //! the file's own folder, so that a config works from wherever it is used.
@@ -15,6 +15,7 @@ use slowleak_rollup::View;
 
 use crate::cli::{Io, memory, severity};
 use crate::failure::Failure;
+use crate::suppressions::Checked;
 
 /// What a config file may say; flags win over it.
 #[derive(Debug, Default, Deserialize)]
@@ -24,6 +25,7 @@ pub(crate) struct ConfigFile {
     pub(crate) map: Option<PathBuf>,
     pub(crate) keys: Option<PathBuf>,
     pub(crate) people: Option<PathBuf>,
+    pub(crate) issued: Option<PathBuf>,
     pub(crate) io: Option<Io>,
     #[serde(deserialize_with = "threads")]
     pub(crate) threads: Option<u16>,
@@ -37,6 +39,8 @@ pub(crate) struct ConfigFile {
     #[serde(deserialize_with = "parsed_list")]
     pub(crate) views: Vec<View>,
     pub(crate) detect: DetectConfig,
+    /// In the order of the file.
+    pub(crate) suppress: Vec<Checked>,
 }
 
 impl ConfigFile {
@@ -55,7 +59,7 @@ impl ConfigFile {
         })?;
         config.detect.check().map_err(|cause| Failure::Usage(format!("{}: {cause}", path.display())))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for relative in [&mut config.map, &mut config.keys, &mut config.people] {
+        for relative in [&mut config.map, &mut config.keys, &mut config.people, &mut config.issued] {
             *relative = relative.take().map(|path| folder.join(path));
         }
         Ok(config)
@@ -128,8 +132,50 @@ mod tests {
     }
 
     #[test]
+    fn reads_weights_and_suppressions() {
+        let config = read(
+            "[detect]\nrotation_days = 90\n[detect.sensitivity]\n\"pay*\" = 10\n[[suppress]]\nkey = \"batch-*\"\n\
+             reason = \" export \"\nowner = \"data\"\nexpires = 2026-01-31\n[[suppress]]\ndetector = \"stale_key\"\n\
+             reason = \"r\"\nowner = \"o\"\nexpires = \"2026-01-31T06:00:00Z\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.detect.rotation_days, Some(90));
+        assert_eq!(config.detect.sensitivity.of_object("pay.cards"), 10.0);
+        let [Checked(first), Checked(second)] = config.suppress.as_slice() else { panic!("not two") };
+        assert_eq!((first.reason.as_str(), first.patterns.given().len()), ("export", 1));
+        let ends = [first.expires, second.expires].map(|end| end.to_string());
+        assert_eq!(ends, ["2026-01-31T00:00:00Z", "2026-01-31T06:00:00Z"]);
+    }
+
+    #[test]
+    fn a_suppression_that_nobody_answers_for_is_refused_in_words() {
+        let all = ["key = \"k*\"", "reason = \"r\"", "owner = \"o\"", "expires = 2026-01-31"];
+        for (without, words) in
+            ["needs a pattern", "needs a reason", "needs an owner", "needs an end"].iter().enumerate()
+        {
+            let kept: Vec<&str> = (0..4).filter(|line| *line != without).map(|line| all[line]).collect();
+            let error = read(&format!("\n[[suppress]]\n{}\n", kept.join("\n"))).unwrap_err();
+            assert!(error.contains("slowleak.toml: line 2: ") && error.contains(words), "{error}");
+        }
+        for (line, words) in [
+            ("expires = \"soon\"", "\"soon\" is not a time"),
+            ("expires = 7", "write a date"),
+            ("owner = \" \"", "needs an owner"),
+            ("key = \"a[\"", "is not a pattern"),
+            ("kye = \"a\"", "kye"),
+        ] {
+            let name = line.split(' ').next().unwrap_or_default();
+            let kept: Vec<&str> =
+                all.into_iter().filter(|other| !other.starts_with(name)).chain([line]).collect();
+            let error = read(&format!("[[suppress]]\n{}\n", kept.join("\n"))).unwrap_err();
+            assert!(error.contains("slowleak.toml: line ") && error.contains(words), "{line}: {error}");
+        }
+    }
+
+    #[test]
     fn mistakes_name_file_and_line() {
         for (text, line) in [
+            ("[detect.sensitivity]\n\"pay*\" = -1\n", "line 1"),
             ("strict = true\nstict = true\n", "line 2"),
             ("\n\nfail_on = \"awful\"\n", "line 3"),
             ("views = [\n \"key@1h:rows\",\n \"kid@1h:rows\"]\n", "line 1"),

@@ -11,10 +11,12 @@ mod commands;
 mod config;
 mod failure;
 mod inspect;
+mod outside;
 mod pipeline;
 mod refusal;
 mod settings;
 mod staging;
+mod suppressions;
 mod terminal;
 
 use std::process::ExitCode;

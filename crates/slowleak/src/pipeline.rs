@@ -7,16 +7,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
-use slowleak_detect::{Detection, Finding, detect};
+use slowleak_detect::{Detection, Finding, Known, detect};
 use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
 use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
 use slowleak_rollup::{Counts, DayTable, Dimension, Gather, Memory, Shortlist, Stored, Table, View, Written};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
+use crate::outside::Outside;
 use crate::settings::{Counting, Input, Judging};
 use crate::staging::{ROLLUP, Staging};
-use crate::terminal::{Terminal, warn};
+use crate::terminal::{Terminal, count, warn};
 
 /// Rejected files named on standard error before "and N more".
 const NAMED: usize = 3;
@@ -45,7 +46,7 @@ impl Stopwatch {
 ///
 /// # Errors
 /// Nothing could be used, or something was rejected under `--strict`, or the disk is full.
-pub(crate) fn count(
+pub(crate) fn count_records(
     files: &[InputFile],
     input: &Input,
     counting: &Counting,
@@ -105,8 +106,14 @@ pub(crate) fn write_rollup(
 const MANY_ENTITIES: usize = 1 << 20;
 
 /// What detection needs of a rollup. Whatever a registry names is kept.
-pub(crate) fn gather<'a>(registry: &'a Registry, judging: &Judging) -> Gather<'a> {
-    let always = |dimension: &Dimension, name: &str| match dimension.parts() {
+pub(crate) fn gather<'a>(outside: &'a Outside, judging: &Judging) -> Gather<'a> {
+    let registry = &outside.registry;
+    // Of a key that did little, too, it must be known whether it was issued.
+    let issued = outside.issued.is_some();
+    let issued_to = outside.issued.as_ref().is_some_and(|list| list.names_users);
+    let always = move |dimension: &Dimension, name: &str| match dimension.parts() {
+        [Field::Key] if issued => true,
+        [Field::Key, Field::User] => issued_to,
         [Field::Key] => registry.keys.contains_key(name),
         [Field::User] => {
             registry.people.contains_key(name)
@@ -162,7 +169,6 @@ fn is_partial(coverage: &Coverage) -> bool {
 
 /// What was rejected: counts in words, and reasons a line each: of rows, of values, of the first files.
 fn rejections(coverage: &Coverage) -> (String, String) {
-    use crate::terminal::count;
     let values: u64 = coverage.rejected_values.iter().map(|(_, values)| values).sum();
     let counts = [
         (coverage.files.rejected, "file", "files"),
@@ -188,27 +194,6 @@ fn rejections(coverage: &Coverage) -> (String, String) {
     (counts.join(", "), files)
 }
 
-/// The registries that the user named; read before anything is counted, so that a mistake in them costs no
-/// time.
-///
-/// # Errors
-/// A registry file can not be used.
-pub(crate) fn registry(judging: &Judging) -> Result<Registry, Failure> {
-    let mut registry = Registry::default();
-    if let Some(keys) = &judging.keys {
-        registry.read_keys(keys)?;
-    }
-    if let Some(people) = &judging.people {
-        registry.read_people(people)?;
-    }
-    if let (None, Some(people)) = (&judging.keys, &judging.people) {
-        let cause =
-            "without --keys nobody knows who owns which key, so no key is judged by its owner's departure";
-        warn(&InputError::new(people, cause).remedy("add --keys").to_string());
-    }
-    Ok(registry)
-}
-
 /// Stage 2: what was gathered of a stored rollup to findings, and how much of the registry the log knows (`None` where
 /// it is empty). `written` names the views that have no cells and so may be missing in `gather`.
 ///
@@ -218,17 +203,25 @@ pub(crate) fn judge(
     gather: Gather<'_>,
     written: &[Written],
     rollup: &Stored,
-    registry: &Registry,
+    outside: &Outside,
     judging: &Judging,
 ) -> Result<(Detection, Option<RegistryMatch>), Failure> {
+    let registry = &outside.registry;
     let left_out = gather.left_out();
     let days = gather.finish(written);
     warn_of_missing_views(&days);
-    let mut detection = detect(&days, rollup, registry, &judging.config)?;
+    warn_of_missing_regions(&days, registry, judging);
+    let issues = outside.issues(&days)?;
+    let mut detection = detect(&days, rollup, Known { registry, issues: issues.as_ref() }, &judging.config)?;
     // Those that were not kept have been looked at, too: they did too little.
     for family in &mut detection.scope.families {
         let of_family = left_out.iter().filter(|(view, _)| view.dimension == family.dimension);
         family.entities += of_family.map(|(_, entities)| *entities).max().unwrap_or(0);
+    }
+    detection.suppress(&judging.suppressions);
+    warn_of_expired(&detection);
+    if !judging.show_suppressed {
+        detection.findings.retain(|finding| finding.suppressed.is_none());
     }
     if *registry == Registry::default() {
         return Ok((detection, None));
@@ -269,6 +262,32 @@ fn warn_of_missing_views(days: &[DayTable]) {
     }
 }
 
+/// Regions that the registry allows mean nothing where nobody counted what regions keys were used from.
+fn warn_of_missing_regions(days: &[DayTable], registry: &Registry, judging: &Judging) {
+    let counted = days.iter().find(|table| table.view.dimension.parts() == [Field::Key, Field::Region]);
+    let (Some(keys), true) = (&judging.keys, registry.has_regions()) else { return };
+    let remedy = match counted {
+        Some(table) if !table.entities.is_empty() => return,
+        Some(_) => "the log has no region: map its column with --map",
+        None => "count it, too: add --view key+region@1h:events",
+    };
+    let cause = "no key is judged by the regions that it is allowed";
+    warn(&InputError::new(keys, cause).remedy(remedy).to_string());
+}
+
+/// Whoever answers for a suppression must renew it or look at what it hid.
+fn warn_of_expired(detection: &Detection) {
+    for one in detection.suppressions.iter().filter(|one| one.expired) {
+        let (patterns, owner) = (one.patterns(), &one.suppression.owner);
+        let until = one.suppression.expires;
+        let findings = count(one.findings, "finding", "findings");
+        warn(&format!(
+            "the suppression of {patterns} expired at {until}, before the data ends, and hides nothing: {findings} it \
+             would match ({owner} has to look at it again, or to take it out)"
+        ));
+    }
+}
+
 /// Stages the report files.
 pub(crate) fn stage_report(staging: &Staging, run: &Run<'_>) -> Result<(), Failure> {
     write_outputs(staging.path(), run).map_err(|error| Failure::Failed(error.to_string()))
@@ -294,6 +313,8 @@ pub(crate) fn complete(
         warn(&format!("{what} rejected; {} has the account{files}", account.display()));
     }
     let bound = judging.and_then(|judging| judging.fail_on);
-    let alarmed = bound.is_some_and(|bound| findings.iter().any(|finding| finding.severity >= bound));
+    let alarmed = bound.is_some_and(|bound| {
+        findings.iter().any(|finding| finding.suppressed.is_none() && finding.severity >= bound)
+    });
     Completion { rejected, alarmed }
 }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use slowleak_detect::{DetectConfig, Severity};
+use slowleak_detect::{DetectConfig, Severity, Suppression};
 use slowleak_record::{Mapping, TimeRange, Window};
 use slowleak_rollup::{Metric, View};
 use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
@@ -14,6 +14,7 @@ use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 use crate::cli::{Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, ViewArgs};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
+use crate::suppressions::Checked;
 
 /// Memory of counting unless told otherwise.
 const DEFAULT_MEMORY: ByteSize = ByteSize::gib(2);
@@ -53,10 +54,13 @@ pub(crate) struct Input {
 }
 
 /// What to count.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Counting {
     /// No dimension and window twice.
     pub(crate) views: Vec<View>,
+    /// Length of the windows by which regions are to be counted, should a registry ask for it; `None` where the user
+    /// chose the views.
+    pub(crate) regions: Option<Window>,
     /// Fail where anything is rejected.
     pub(crate) strict: bool,
     pub(crate) profile: bool,
@@ -70,6 +74,9 @@ pub(crate) struct Judging {
     pub(crate) config: DetectConfig,
     pub(crate) keys: Option<PathBuf>,
     pub(crate) people: Option<PathBuf>,
+    pub(crate) issued: Option<PathBuf>,
+    pub(crate) suppressions: Vec<Suppression>,
+    pub(crate) show_suppressed: bool,
     pub(crate) fail_on: Option<Severity>,
 }
 
@@ -143,11 +150,12 @@ impl Settings {
                 io: io(None, &config),
                 counting: Counting {
                     views: views(Vec::new(), None, &config),
+                    regions: None,
                     strict: false,
                     profile: false,
                     memory: memory(None, &config),
                 },
-                judging: judging(JudgeArgs { keys: None, people: None, fail_on: None }, config),
+                judging: judging(JudgeArgs::default(), config),
             }),
             Command::Generate(args) => Job::Generate(Generate {
                 scenario: args.scenario,
@@ -221,8 +229,11 @@ fn io(flag: Option<Io>, config: &ConfigFile) -> ScanIo {
 }
 
 fn counting(args: ViewArgs, config: &ConfigFile) -> Counting {
+    let chosen = !args.views.is_empty() || (args.window.is_none() && !config.views.is_empty());
+    let window = args.window.or(config.window).unwrap_or(Window::HOUR);
     Counting {
         views: views(args.views, args.window, config),
+        regions: (!chosen).then_some(window),
         strict: args.strict || config.strict,
         profile: args.profile,
         memory: memory(args.memory, config),
@@ -272,6 +283,9 @@ fn judging(args: JudgeArgs, config: ConfigFile) -> Judging {
         config: config.detect,
         keys: args.keys.or(config.keys),
         people: args.people.or(config.people),
+        issued: args.issued.or(config.issued),
+        suppressions: config.suppress.into_iter().map(|Checked(suppression)| suppression).collect(),
+        show_suppressed: args.show_suppressed,
         fail_on: args.fail_on.or(config.fail_on),
     }
 }

@@ -66,11 +66,14 @@ pub(crate) fn leak() -> Finding {
         observed: 105_212_345.0,
         expected: 68_330_112.0,
         subjects: Some(33_712_345.0),
+        taken: 11_700_000.0,
+        sensitivity: 1.0,
         score: 31.4,
         expected_false: Some(1e-5),
         open: false,
         summary: "Key kid-2021-auth-07 read 54% more accounts than its baseline explains for 137 days."
             .to_owned(),
+        suppressed: None,
         cause: None,
         evidence: Vec::new(),
         shares: vec![
@@ -106,12 +109,15 @@ pub(crate) fn departed() -> Finding {
         observed: 18_220.0,
         expected: 0.0,
         subjects: Some(11_900.0),
+        taken: 11_900.0,
+        sensitivity: 1.0,
         score: 0.0,
         expected_false: None,
         open: true,
         summary:
             "Key AKIA-DEPARTED-0042 of h.park was used 18,220 times after its owner left on 31 Oct 2025."
                 .to_owned(),
+        suppressed: None,
         cause: None,
         evidence: Vec::new(),
         shares: vec![share("source", "198.51.100.9", 18_220.0, 0.0, 1.0)],
@@ -142,10 +148,13 @@ pub(crate) fn hostile() -> Finding {
         observed: 48_000.0,
         expected: 1_250.0,
         subjects: Some(48_000.0),
+        taken: 900.0,
+        sensitivity: 1.0,
         score: 14.2,
         expected_false: Some(0.012),
         open: false,
         summary: format!("+User {user} touched 38 times as many accounts as usual."),
+        suppressed: None,
         cause: Some(format!("explained by the new key {user}")),
         evidence: Vec::new(),
         shares: vec![
@@ -186,10 +195,13 @@ pub(crate) fn weak() -> Finding {
         observed: 8.2e9,
         expected: 5.9e9,
         subjects: None,
+        taken: 50.0,
+        sensitivity: 1.0,
         score: 9.0,
         expected_false: Some(0.7),
         open: false,
         summary: "Table billing.invoice returned 39% more bytes than expected for 4 days.".to_owned(),
+        suppressed: None,
         cause: None,
         evidence: Vec::new(),
         shares: Vec::new(),
@@ -200,7 +212,11 @@ pub(crate) fn weak() -> Finding {
 }
 
 pub(crate) fn detection() -> Detection {
-    Detection { findings: vec![leak(), departed(), hostile(), weak()], scope: scope() }
+    Detection {
+        findings: vec![leak(), departed(), hostile(), weak()],
+        scope: scope(),
+        ..Detection::default()
+    }
 }
 
 pub(crate) fn scope() -> Scope {
@@ -212,6 +228,7 @@ pub(crate) fn scope() -> Scope {
         tail_scale,
     };
     Scope {
+        end: Some(at("2025-11-25T23:00")),
         families: vec![
             family("key", Metric::Events, 45_210, 12_007, Some(2.31)),
             family("key", Metric::Subjects, 45_210, 11_950, Some(1.0)),

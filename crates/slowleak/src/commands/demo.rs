@@ -18,6 +18,7 @@ use crate::answer::{FindingAnswer, RunAnswer};
 use crate::cli::Format;
 use crate::commands::{evaluate, generate};
 use crate::failure::{Completion, Failure};
+use crate::outside::Outside;
 use crate::pipeline::{self, Stopwatch};
 use crate::refusal::refuse_foreign_results;
 use crate::settings::{Demo, Input};
@@ -37,7 +38,7 @@ pub(crate) fn run(settings: &Demo, terminal: &Terminal) -> Result<Completion, Fa
     refuse_foreign_results(out, &RESULTS)?;
     let scenario =
         Scenario::parse(SCENARIO, "five-month.toml").map_err(|error| Failure::Failed(error.to_string()))?;
-    let registry = pipeline::registry(judging)?;
+    let outside = Outside::read(judging)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
     let made = generate::make(&scenario, staging.path(), Some(*rows), *seed, terminal)?;
@@ -56,13 +57,13 @@ pub(crate) fn run(settings: &Demo, terminal: &Terminal) -> Result<Completion, Fa
         io: *io,
         decoder: Decoder::default(),
     };
-    let (counts, coverage) = pipeline::count(&files, &input, counting, &staging, terminal)?;
+    let (counts, coverage) = pipeline::count_records(&files, &input, counting, &staging, terminal)?;
     watch.lap("count");
-    let mut gather = pipeline::gather(&registry, judging);
+    let mut gather = pipeline::gather(&outside, judging);
     let written = pipeline::write_rollup(&staging, counts, &coverage, counting, |cells| gather.add(&cells))?;
     watch.lap("write rollup");
     let rollup = Stored::open(staging.path().join(ROLLUP))?;
-    let (detection, matched) = pipeline::judge(gather, &written, &rollup, &registry, judging)?;
+    let (detection, matched) = pipeline::judge(gather, &written, &rollup, &outside, judging)?;
     watch.lap("detect");
     let inputs = [out.join(generate::LOGS).display().to_string()];
     let run = Run {

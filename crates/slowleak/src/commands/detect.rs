@@ -8,6 +8,7 @@ use slowleak_rollup::Stored;
 use crate::answer::{FindingAnswer, RunAnswer};
 use crate::cli::Format;
 use crate::failure::{Completion, Failure};
+use crate::outside::Outside;
 use crate::pipeline::{self, Stopwatch};
 use crate::refusal::refuse_foreign_results;
 use crate::settings::Detect;
@@ -20,17 +21,17 @@ pub(crate) fn run(settings: &Detect, terminal: &Terminal) -> Result<Completion, 
     refuse_other_rollup(&folder, out)?;
     let replaced: Vec<&str> = RESULTS.into_iter().filter(|name| *name != ROLLUP).collect();
     refuse_foreign_results(out, &replaced)?;
-    let registry = pipeline::registry(judging)?;
+    let outside = Outside::read(judging)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let mut gather = pipeline::gather(&registry, judging);
+    let mut gather = pipeline::gather(&outside, judging);
     let rollup = Stored::open(&folder)?;
     rollup.gather(&mut gather)?;
     // What the run that made the rollup said of its input; a rollup made by hand has no such account.
     let account = folder.parent().map(|parent| read_coverage(&parent.join("coverage.json")));
     let coverage = account.transpose()?.flatten();
     watch.lap("read rollup");
-    let (detection, matched) = pipeline::judge(gather, &[], &rollup, &registry, judging)?;
+    let (detection, matched) = pipeline::judge(gather, &[], &rollup, &outside, judging)?;
     watch.lap("detect");
     let run = Run { out: Some(out), registry: matched.as_ref(), ..Run::new(&detection, coverage.as_ref()) };
     pipeline::stage_report(&staging, &run)?;

@@ -20,7 +20,7 @@ pub(crate) fn run(settings: &Rollup, terminal: &Terminal) -> Result<Completion, 
     refuse_foreign_results(out, &RESULTS)?;
     let staging = Staging::new(out)?;
     let mut watch = Stopwatch::start();
-    let (counts, coverage) = pipeline::count(&files, input, counting, &staging, terminal)?;
+    let (counts, coverage) = pipeline::count_records(&files, input, counting, &staging, terminal)?;
     watch.lap("count");
     let written = pipeline::write_rollup(&staging, counts, &coverage, counting, drop)?;
     let coverage_json = pipeline::staged_coverage(&staging);
