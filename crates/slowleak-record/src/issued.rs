@@ -77,7 +77,9 @@ mod tests {
     use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
     use parquet::arrow::ArrowWriter;
 
-    fn list(text: &str) -> InputResult<(IssuedList, Vec<(String, Option<String>, Micros)>)> {
+    type Rows = Vec<(String, Option<String>, Micros)>;
+
+    fn list(text: &str) -> InputResult<(IssuedList, Rows)> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("issued.csv");
         std::fs::write(&path, text).unwrap();
@@ -85,7 +87,7 @@ mod tests {
         Ok((list.clone(), rows(&list)))
     }
 
-    fn rows(list: &IssuedList) -> Vec<(String, Option<String>, Micros)> {
+    fn rows(list: &IssuedList) -> Rows {
         let mut rows = Vec::new();
         list.each(|issue| rows.push((issue.key.to_owned(), issue.user.map(str::to_owned), issue.at)))
             .unwrap();

@@ -187,7 +187,7 @@ fn show(text: &str) -> String {
 fn verdict(run: &Run<'_>) -> (&'static str, String) {
     match run.reported().next() {
         Some(worst) => (worst.severity.name(), summary::verdict(worst, 80)),
-        None => ("none", summary::NOTHING.to_owned()),
+        None => ("none", summary::nothing(run).to_owned()),
     }
 }
 

@@ -55,12 +55,20 @@ fn suppressed(sheet: &mut Sheet, run: &Run<'_>) {
 }
 
 /// What a run without findings says; what could not be examined is said beside it.
-pub(crate) const NOTHING: &str = "Nothing found: no leak stood out in what could be examined.";
+const NOTHING: &str = "Nothing found: no leak stood out in what could be examined.";
+
+/// What a run says whose findings are all suppressed.
+const ALL_HIDDEN: &str = "Nothing to report: every finding is suppressed by the settings.";
+
+/// What a run says that reports no finding.
+pub(crate) fn nothing(run: &Run<'_>) -> &'static str {
+    if run.detection.suppressed() > 0 { ALL_HIDDEN } else { NOTHING }
+}
 
 fn headline(sheet: &mut Sheet, run: &Run<'_>) {
     let Some(worst) = run.reported().next() else {
         let part = if limits(run) { " Part of it could NOT be examined: see below." } else { "" };
-        sheet.styled(0, "", BOLD, &format!("{NOTHING}{part}"));
+        sheet.styled(0, "", BOLD, &format!("{}{part}", nothing(run)));
         return;
     };
     let lead = format!("{}: ", worst.severity.name().to_uppercase());

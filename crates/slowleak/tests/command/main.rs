@@ -10,4 +10,6 @@ mod hostile;
 mod inspect;
 mod outputs;
 mod reproducible;
+mod rules;
 mod support;
+mod suppress;
