@@ -30,15 +30,40 @@ pub(crate) struct Candidate {
     /// `None` for rules.
     pub(crate) expected_false: Option<f64>,
     pub(crate) cause: Option<Cause>,
-    /// Of a rule: how the entity was used, to end a sentence.
-    pub(crate) fact: Option<String>,
+    /// Of a rule: what it states.
+    pub(crate) fact: Option<Fact>,
     /// Exact start and end, where they are facts and not to be searched for.
     pub(crate) edges: Option<(Micros, Micros)>,
     /// Daily (observed, expected) over the whole grid.
     pub(crate) timeline: Vec<(f64, f64)>,
 }
 
+/// What a rule states.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fact {
+    /// How the entity was used: ends the sentence "was used 12 times ...".
+    pub(crate) why: String,
+    pub(crate) grade: Grade,
+}
+
+/// What a fact is worth; the order is from the most to the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Grade {
+    /// Nobody had a right to it. Leads whatever else is seen.
+    Misuse,
+    /// Strange, yet yearly work looks the same. A likelihood that is seen with it says more, and leads.
+    Odd,
+    /// Worth putting in order, and no sign of a leak by itself. It joins what else there is and draws nothing to itself:
+    /// its events are all that the key did.
+    Minor,
+}
+
 impl Candidate {
+    /// The grade of its fact, where it states one.
+    pub(crate) fn grade(&self) -> Option<Grade> {
+        self.fact.as_ref().map(|fact| fact.grade)
+    }
+
     /// Part of the entity's traffic in the interval that is excess, 0 to 1.
     pub(crate) fn purity(&self) -> f64 {
         if self.observed > 0.0 { ((self.observed - self.expected) / self.observed).max(0.0) } else { 0.0 }

@@ -285,7 +285,7 @@ impl<'a, L: Lookup> Run<'a, L> {
             shares,
             timeline: self.points(&lead.timeline),
         };
-        finding.summary = wording::summary(&finding, lead.cause.as_ref(), lead.fact.as_deref());
+        finding.summary = wording::summary(&finding, lead.cause.as_ref(), lead.fact.as_ref());
         Ok(finding)
     }
 

@@ -71,8 +71,7 @@ pub enum Detector {
     KeyOutsideRegion,
     /// A rule: the key was silent for long and is used again.
     DormantKey,
-    /// A rule: the key is used with a secret older than the policy allows. Never the lead of a finding that has more to
-    /// say.
+    /// A rule: the key is used with a secret older than the policy allows.
     StaleKey,
     /// More accesses than the baseline explains.
     Rate,

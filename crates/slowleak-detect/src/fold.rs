@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use slowleak_record::Field;
 
-use crate::candidate::Candidate;
-use crate::finding::Detector;
+use crate::candidate::{Candidate, Grade};
 use crate::slices::Slices;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
@@ -16,13 +15,12 @@ const PURITY: f64 = 0.8;
 /// Candidates of one leak, the leading one first.
 pub(crate) type Fold = Vec<Candidate>;
 
-/// Groups candidates, the largest excess first, and puts the leading one of each group first: a rule, or
+/// Groups candidates, the largest excess first, and puts the leading one of each group first: misuse, or
 /// else the simplest name whose traffic is nearly as purely excess as the purest.
 pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<Fold> {
-    // A stale key's use is all of its use, and no excess: it joins what else there is, and draws nothing to itself.
-    let stale = |candidate: &Candidate| candidate.detector == Detector::StaleKey;
+    let minor = |candidate: &Candidate| candidate.grade() == Some(Grade::Minor);
     candidates.sort_by(|a, b| {
-        stale(a).cmp(&stale(b)).then_with(|| b.excess_events.total_cmp(&a.excess_events)).then_with(|| {
+        minor(a).cmp(&minor(b)).then_with(|| b.excess_events.total_cmp(&a.excess_events)).then_with(|| {
             (&a.dimension, &a.entity, a.metric, a.days.start).cmp(&(
                 &b.dimension,
                 &b.entity,
@@ -43,7 +41,9 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
         fold.sort_by(|a, b| {
             let grade = |c: &Candidate| {
-                let weight = (stale(c), !c.detector.is_rule());
+                // Misuse, likelihoods, what is odd, what is minor.
+                let weight =
+                    c.grade().map_or(1, |grade| if grade == Grade::Misuse { 0 } else { 1 + grade as u8 });
                 (weight, c.purity() < PURITY * best, name_rank(c), c.detector)
             };
             grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
@@ -71,7 +71,7 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     if common.is_empty() || (common.len() as f64) < SHARED * shorter as f64 {
         return false;
     }
-    if [a, b].iter().any(|one| one.detector == Detector::StaleKey) {
+    if [a, b].iter().any(|one| one.grade() == Some(Grade::Minor)) {
         return a.part(Field::Key) == b.part(Field::Key);
     }
     // A rule covers whatever its key does; what has no key must share the key's events, as ever.

@@ -15,7 +15,7 @@ use std::ops::Range;
 use slowleak_record::{Field, Micros, Registry, Window};
 use slowleak_rollup::{DayTable, Lookup, Metric, Table, View};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Fact, Grade};
 use crate::config::DetectConfig;
 use crate::finding::Detector;
 use crate::grid::Grid;
@@ -48,8 +48,7 @@ struct Suspect<'a> {
     entity: usize,
     /// Any use in this time is misuse.
     during: Range<Micros>,
-    /// Ends the sentence "was used 12 times ...".
-    why: String,
+    fact: Fact,
 }
 
 /// What a suspect did when it should not have.
@@ -115,10 +114,16 @@ impl Rules<'_> {
             score: 0.0,
             expected_false: None,
             cause: None,
-            fact: Some(suspect.why.clone()),
+            fact: Some(suspect.fact.clone()),
             edges: Some((misuse.used.start, misuse.used.end)),
             timeline,
         }
+    }
+}
+
+impl Fact {
+    fn misuse(why: String) -> Self {
+        Self { why, grade: Grade::Misuse }
     }
 }
 
@@ -191,7 +196,7 @@ mod tests {
                 table: &table,
                 entity: 0,
                 during: Micros(during[0])..Micros(during[1]),
-                why: String::new(),
+                fact: Fact::misuse(String::new()),
             };
             let misuse = suspect.misuse(&cells(&hours));
             prop_assert_eq!(misuse.as_ref().map_or(0, |misuse| misuse.events as usize), inside.len());

@@ -1,8 +1,8 @@
 //! How bad a finding is, and which is worse. In: its figures. Out: what was taken at least, its severity, its rank.
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Grade};
 use crate::config::DetectConfig;
-use crate::finding::{Detector, Finding, Severity};
+use crate::finding::{Finding, Severity};
 
 /// Standard deviations between what is expected and the most that is still taken to be honest: one in twenty honest
 /// totals is higher.
@@ -30,12 +30,10 @@ pub(crate) fn taken(lead: &Candidate, subjects: Option<f64>) -> f64 {
 /// where subjects are not logged, so that nobody knows how many it were.
 pub(crate) fn severity(lead: &Candidate, weighted: Option<f64>, config: &DetectConfig) -> Severity {
     let many = weighted.is_some_and(|taken| taken >= config.critical_subjects);
-    match (lead.detector, lead.expected_false) {
-        // Only bad housekeeping; what else the key did would lead the finding.
-        (Detector::StaleKey, _) => Severity::Low,
-        // A fact, but yearly work is as silent as a forgotten key.
-        (Detector::DormantKey, _) if many => Severity::High,
-        (Detector::DormantKey, _) => Severity::Medium,
+    match (lead.grade(), lead.expected_false) {
+        (Some(Grade::Minor), _) => Severity::Low,
+        (Some(Grade::Odd), _) if many => Severity::High,
+        (Some(Grade::Odd), _) => Severity::Medium,
         (_, None) if many => Severity::Critical,
         (_, None) => Severity::High,
         (_, Some(odds)) if odds <= config.critical_expected_false && many => Severity::Critical,
@@ -74,6 +72,8 @@ mod tests {
     use slowleak_rollup::Metric;
 
     use super::*;
+    use crate::candidate::Fact;
+    use crate::finding::Detector;
 
     fn candidate(observed: f64, expected: f64, dispersion: f64) -> Candidate {
         let rule = expected == 0.0;
@@ -94,7 +94,7 @@ mod tests {
             score: 0.0,
             expected_false: (!rule).then_some(1e-5),
             cause: None,
-            fact: None,
+            fact: rule.then(|| Fact { why: String::new(), grade: Grade::Misuse }),
             edges: None,
             timeline: Vec::new(),
         }
@@ -118,11 +118,15 @@ mod tests {
             [of(Some(1000.0)), of(Some(999.0)), of(None)],
             [Severity::Critical, Severity::High, Severity::High]
         );
-        let stale = Candidate { detector: Detector::StaleKey, ..lead.clone() };
-        let dormant = Candidate { detector: Detector::DormantKey, ..lead };
-        assert_eq!(severity(&stale, Some(1e9), &config), Severity::Low);
-        assert_eq!(severity(&dormant, Some(999.0), &config), Severity::Medium);
-        assert_eq!(severity(&dormant, Some(1000.0), &config), Severity::High);
+        let graded = |grade, weighted| {
+            let fact = Some(Fact { why: String::new(), grade });
+            severity(&Candidate { fact, ..lead.clone() }, Some(weighted), &config)
+        };
+        assert_eq!(graded(Grade::Minor, 1e9), Severity::Low);
+        assert_eq!(
+            [graded(Grade::Odd, 999.0), graded(Grade::Odd, 1000.0)],
+            [Severity::Medium, Severity::High]
+        );
     }
 
     proptest! {

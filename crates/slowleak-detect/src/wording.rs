@@ -4,19 +4,20 @@ use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
 use crate::attribution::Cause;
+use crate::candidate::Fact;
 use crate::finding::Finding;
 
 /// The finding's summary. `fact` is how the entity was used, where a rule says so.
-pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&str>) -> String {
+pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fact>) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
-    if let Some(fact) = fact {
+    if let Some(Fact { why, .. }) = fact {
         let plural = if finding.observed == 1.0 { "" } else { "s" };
         let times = count(finding.observed);
-        return format!("{who} was used {times} time{plural} {fact}, {when}{accounts}{still}");
+        return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
     }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",

@@ -4,6 +4,7 @@
 use slowleak_record::Field;
 
 use super::{EVER, FOR_GOOD, Rules, Suspect, date};
+use crate::candidate::Fact;
 use crate::finding::Detector;
 use crate::issues::Issue;
 
@@ -17,7 +18,13 @@ pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
                 Issue::Never => (FOR_GOOD, format!("without having been issued{whom}")),
                 Issue::First(at) => (at, format!("before it was first issued{whom} ({})", date(at))),
             };
-            Some(Suspect { detector: Detector::UseWithoutIssue, table, entity, during: EVER..until, why })
+            Some(Suspect {
+                detector: Detector::UseWithoutIssue,
+                table,
+                entity,
+                during: EVER..until,
+                fact: Fact::misuse(why),
+            })
         };
         Some((0..table.entities.len()).filter_map(suspect))
     };

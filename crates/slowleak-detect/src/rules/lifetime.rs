@@ -3,6 +3,7 @@
 use slowleak_record::{Field, KeyEntry, Micros, Registry};
 
 use super::{EVER, FOR_GOOD, Rules, Suspect, date};
+use crate::candidate::Fact;
 use crate::finding::Detector;
 
 /// When the key itself was withdrawn or expired, whichever came first, where the registry knows.
@@ -32,7 +33,8 @@ pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
     let Some(table) = rules.table(&[Field::Key]) else { return Vec::new() };
     let of_key = |(key, entry): (&String, &KeyEntry)| {
         let Some(entity) = table.find(key) else { return Vec::new() };
-        let suspect = |detector, during, why| Suspect { detector, table, entity, during, why };
+        let suspect =
+            |detector, during, why| Suspect { detector, table, entity, during, fact: Fact::misuse(why) };
         let departed = departed(entry, rules.registry).map(|(owner, left)| {
             let why = format!("after its owner ({owner}, who left {}) had gone", date(left));
             suspect(Detector::KeyAfterDeparture, left..FOR_GOOD, why)

@@ -3,6 +3,7 @@
 use slowleak_record::Field;
 
 use super::{EVER, FOR_GOOD, Rules, Suspect};
+use crate::candidate::Fact;
 use crate::finding::Detector;
 
 pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
@@ -18,7 +19,10 @@ pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
             table,
             entity,
             during: EVER..FOR_GOOD,
-            why: format!("from a region that it is not allowed (allowed: {})", allowed.join(", ")),
+            fact: Fact::misuse(format!(
+                "from a region that it is not allowed (allowed: {})",
+                allowed.join(", ")
+            )),
         })
     };
     table.entities.iter().enumerate().filter_map(suspect).collect()

@@ -1,9 +1,9 @@
-//! A key in use whose secret is older than the policy allows. Bad housekeeping and no leak: it never leads a finding
-//! that has anything else to say.
+//! A key in use whose secret is older than the policy allows. Bad housekeeping and no leak.
 
 use slowleak_record::{Field, KeyEntry, Micros};
 
 use super::{FOR_GOOD, Rules, Suspect, date};
+use crate::candidate::{Fact, Grade};
 use crate::finding::Detector;
 
 pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
@@ -17,7 +17,13 @@ pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
         let did = if entry.rotated_at == Some(made) { "rotated" } else { "issued" };
         let overdue = Micros(made.0.saturating_add(i64::from(days) * Micros::DAY));
         let why = format!("with a secret older than {days} days ({did} {})", date(made));
-        Some(Suspect { detector: Detector::StaleKey, table, entity, during: overdue..FOR_GOOD, why })
+        Some(Suspect {
+            detector: Detector::StaleKey,
+            table,
+            entity,
+            during: overdue..FOR_GOOD,
+            fact: Fact { why, grade: Grade::Minor },
+        })
     };
     rules.registry.keys.iter().filter_map(of_key).collect()
 }

@@ -105,6 +105,8 @@ fn silence_is_shown_by_days_with_records_and_by_the_registry_alone() {
     ]);
     let found = judge(&rollup, &known, &config).findings;
     assert_eq!(told(&found), [("a", 70, 70, 1.0)]);
+    assert_eq!(found[0].severity, Severity::Low, "perhaps it was only put to use late");
+    assert!(found[0].summary.contains("and none before in this log (made 2024-11-21)"), "{found:?}");
     // The same silence, of which the log itself has lost half.
     let holed = log(vec![on([0, 70]), on((0..30).chain(60..DAYS))]);
     assert!(judge(&holed, &Registry::default(), &config).findings.is_empty());
