@@ -291,18 +291,22 @@ impl<'a, L: Lookup> Run<'a, L> {
 
     /// The candidate with its figures between its final edges, and these.
     fn edged(&self, candidate: &Candidate) -> Result<(Candidate, (Micros, Micros)), L::Error> {
+        // What a rule states was counted between its edges.
+        if let Some(bounds) = candidate.edges {
+            return Ok((candidate.clone(), bounds));
+        }
         let table = self.events.iter().find(|table| table.view.dimension == candidate.dimension);
         let table = table.filter(|table| table.find(&candidate.entity).is_some());
         let Some(table) = table else { return Ok((candidate.clone(), self.coarse(candidate))) };
         let cells = self.rollup.entity(&only(&table.view, Metric::Events), &candidate.entity)?;
-        let bounds = candidate.edges.unwrap_or_else(|| self.bounds(candidate, &cells));
+        let bounds = self.bounds(candidate, &cells);
         Ok((self.recount(candidate, bounds, &cells), bounds))
     }
 
     /// Start and end of a candidate to the day.
     fn coarse(&self, candidate: &Candidate) -> (Micros, Micros) {
         let day_end = self.grid.start(candidate.days.end).min(self.grid.end());
-        candidate.edges.unwrap_or((self.grid.start(candidate.days.start), day_end))
+        (self.grid.start(candidate.days.start), day_end)
     }
 
     /// Start and end of a candidate to the finest window, in which its cells are.
@@ -341,7 +345,7 @@ impl<'a, L: Lookup> Run<'a, L> {
             let overlap = (from + Micros::DAY).min(end.0) - from.max(start.0);
             expected * overlap.max(0) as f64 / Micros::DAY as f64
         });
-        candidate.expected = if candidate.detector.is_rule() { 0.0 } else { expected.sum() };
+        candidate.expected = expected.sum();
         candidate
     }
 
