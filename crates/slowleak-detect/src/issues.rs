@@ -135,3 +135,103 @@ impl<'a> Issues<'a> {
         side.table.find(name).filter(|entity| !side.used_before(*entity, self.begins))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use slowleak_rollup::{Metric, Table};
+
+    use super::*;
+
+    const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+    const USERS: [&str; 3] = ["u", "v", "w"];
+
+    /// One event of each entity on its days.
+    fn table(view: &str, used: &BTreeMap<String, Vec<i64>>) -> DayTable {
+        let mut table = Table {
+            view: view.parse().unwrap(),
+            entities: Vec::new(),
+            offsets: vec![0],
+            windows: Vec::new(),
+            counts: Default::default(),
+            subjects: Vec::new(),
+        };
+        for (entity, days) in used {
+            table.entities.push(entity.clone());
+            table.windows.extend(days.iter().map(|day| Micros(day * Micros::DAY)));
+            table.offsets.push(table.windows.len());
+        }
+        table.counts[Metric::Events as usize] = vec![1; table.windows.len()];
+        DayTable::of(&table)
+    }
+
+    type Use = (usize, usize, i64);
+    type Listed = (usize, Option<usize>, i64);
+
+    fn used() -> impl Strategy<Value = std::collections::BTreeSet<Use>> {
+        prop::collection::btree_set((0..4_usize, 0..3_usize, 0..20_i64), 1..20)
+    }
+
+    fn list() -> impl Strategy<Value = Vec<Listed>> {
+        prop::collection::vec((0..4_usize, prop::option::of(0..3_usize), 0..20_i64), 1..12)
+    }
+
+    proptest! {
+        /// Whatever is on the list and in whatever order: an entity is told of exactly where a person with both papers
+        /// in hand would find no issue that covers its first use.
+        #[test]
+        fn every_use_without_issue_is_told_and_no_other(used in used(), list in list(), turn in 0..12_usize) {
+            let mut days: [BTreeMap<String, Vec<i64>>; 2] = Default::default();
+            for (key, user, day) in &used {
+                let pair = format!("{} + {}", KEYS[*key], USERS[*user]);
+                for (map, name) in days.iter_mut().zip([KEYS[*key].to_owned(), pair]) {
+                    let of_entity = map.entry(name).or_default();
+                    of_entity.push(*day);
+                    of_entity.sort_unstable();
+                    of_entity.dedup();
+                }
+            }
+            let tables = [table("key@1d:events", &days[0]), table("key+user@1d:events", &days[1])];
+            let begins = list.iter().map(|(.., day)| *day).min().unwrap();
+            let told = |list: &mut dyn Iterator<Item = &Listed>| {
+                let mut issues = Issues::new(&tables, Micros(begins * Micros::DAY), true).unwrap();
+                list.for_each(|(key, user, day)| {
+                    issues.issue(KEYS[*key], user.map(|user| USERS[user]), Micros(day * Micros::DAY));
+                });
+                tables.iter().flat_map(|table| {
+                    table.entities.iter().map(|name| issues.of(&table.view.dimension, name)).collect::<Vec<_>>()
+                }).collect::<Vec<_>>()
+            };
+            let turned = told(&mut list.iter().cycle().skip(turn % list.len()).take(list.len()));
+            let found = told(&mut list.iter());
+            prop_assert_eq!(&turned, &found);
+
+            let first = |issues: &dyn Fn(&&Listed) -> bool| {
+                list.iter().filter(issues).map(|(.., day)| *day).min()
+            };
+            let known = list.iter().any(|(key, ..)| days[0].contains_key(KEYS[*key]));
+            let told_of = |issue: Option<i64>| {
+                Some(issue.map_or(Issue::Never, |day| Issue::First(Micros(day * Micros::DAY))))
+            };
+            let mut wanted = Vec::new();
+            for (key, uses) in &days[0] {
+                let of_key = first(&|(listed, ..)| KEYS[*listed] == key);
+                wanted.push(if known && uses[0] >= begins { told_of(of_key) } else { None });
+            }
+            for (pair, uses) in &days[1] {
+                let (key, user) = pair.split_once(" + ").unwrap();
+                let of_key = first(&|(listed, ..)| KEYS[*listed] == key);
+                let of_pair = first(&|(listed, to, _)| {
+                    KEYS[*listed] == key && to.is_none_or(|to| USERS[to] == user)
+                });
+                let judged = days[0][key][0] >= begins && uses[0] >= begins;
+                // What the key has wrong as a whole is told of the key alone.
+                let own = of_key.is_some() && (of_pair.is_none() || of_pair > of_key);
+                wanted.push(if judged && own { told_of(of_pair) } else { None });
+            }
+            prop_assert_eq!(found, wanted);
+        }
+    }
+}

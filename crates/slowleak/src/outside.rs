@@ -47,7 +47,7 @@ impl Outside {
         if let Some(window) = counting.regions.filter(|_| self.registry.has_regions())
             && let Ok(dimension) = Dimension::new([Field::Key, Field::Region])
         {
-            let subjects = View::new(dimension.clone(), Window::DAY.max(window), [Metric::Subjects]);
+            let subjects = View::new(dimension.clone(), Window::DAY, [Metric::Subjects]);
             counting.views.push(subjects);
             if window < Window::DAY {
                 counting.views.push(View::new(dimension, window, []));

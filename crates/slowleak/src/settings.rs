@@ -58,8 +58,8 @@ pub(crate) struct Input {
 pub(crate) struct Counting {
     /// No dimension and window twice.
     pub(crate) views: Vec<View>,
-    /// Length of the windows by which regions are to be counted, should a registry ask for it; `None` where the user
-    /// chose the views.
+    /// Length of the windows by which regions are counted, should a registry ask for it; `None` where the user chose
+    /// the views.
     pub(crate) regions: Option<Window>,
     /// Fail where anything is rejected.
     pub(crate) strict: bool,

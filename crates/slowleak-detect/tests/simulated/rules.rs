@@ -143,6 +143,21 @@ fn a_stale_key_that_leaks_is_one_finding_of_the_leak() {
     assert!(of_key[0].evidence.iter().any(|row| row.detector == Detector::StaleKey));
 }
 
+#[test]
+fn a_rise_of_a_key_that_slept_leads_and_the_sleep_is_evidence() {
+    use rand::SeedableRng;
+    let mut series = World { entities: 64, noise: 0.1, memory: 0.0 }.simulate(5);
+    series[4] = series[5].clone();
+    series[4][10..75].fill(0.0);
+    leak(&mut series[4], 130..150, 8.0, &mut rand_pcg::Pcg64Mcg::seed_from_u64(5));
+    let config = DetectConfig { dormant_days: 60, ..DetectConfig::default() };
+    let found = judge(&keys(series), &Registry::default(), &config).findings;
+    let of_key: Vec<&Finding> = found.iter().filter(|finding| finding.entity == name(4)).collect();
+    assert_eq!(of_key.len(), 1, "{of_key:?}");
+    assert_eq!((of_key[0].detector, of_key[0].start), (Detector::Rate, day(130)));
+    assert!(of_key[0].evidence.iter().any(|row| row.detector == Detector::DormantKey));
+}
+
 /// Findings of a log by key and by key and user, with a list of (key, user, day of issue).
 fn issued(rollup: &Rollup, users: bool, begins: usize, list: &[(&str, Option<&str>, usize)]) -> Vec<Finding> {
     let days: Vec<DayTable> = rollup.tables.iter().map(DayTable::of).collect();
