@@ -10,9 +10,9 @@ const CAREFUL: f64 = 1.645;
 
 /// The part of a candidate's traffic in the interval that is excess at the least, 0 to 1: what would be left if the
 /// honest traffic had been as high as it is in one of twenty such intervals. Its variance is that of counting and of the
-/// rate. Of a rule's misuse nothing is honest.
+/// rate. Of misuse nothing is honest; of what is only untidy nothing is known not to be.
 fn least_excess(lead: &Candidate) -> f64 {
-    if lead.observed <= 0.0 {
+    if lead.observed <= 0.0 || lead.grade() == Some(Grade::Minor) {
         return 0.0;
     }
     let expected = lead.expected.max(0.0);
@@ -102,7 +102,10 @@ mod tests {
 
     #[test]
     fn all_of_a_misuse_is_taken_and_of_a_rise_what_exceeds_a_high_honest_total() {
-        assert_eq!(taken(&candidate(50.0, 0.0, 0.0), Some(40.0)), 40.0);
+        let misuse = candidate(50.0, 0.0, 0.0);
+        assert_eq!(taken(&misuse, Some(40.0)), 40.0);
+        let fact = Some(Fact { why: String::new(), grade: Grade::Minor });
+        assert_eq!(taken(&Candidate { fact, ..misuse }, Some(40.0)), 0.0);
         // 10,000 expected, give or take 100 by counting and 500 by the rate: sqrt(10,000 + 250,000) = 510.
         let low = taken(&candidate(20_000.0, 10_000.0, 0.0025), Some(10_000.0));
         assert!((low - 10_000.0 * (10_000.0 - 1.645 * 509.9) / 20_000.0).abs() < 0.1, "{low}");

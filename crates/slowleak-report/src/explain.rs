@@ -87,6 +87,9 @@ fn seen(sheet: &mut Sheet, finding: &Finding) {
 
 /// What was taken at the least, by which findings of one severity are ranked.
 pub(crate) fn taken(finding: &Finding) -> String {
+    if finding.taken < 1.0 {
+        return "nothing for certain beyond the honest share".to_owned();
+    }
     let metric = if finding.subjects.is_some() { Metric::Subjects } else { Metric::Events };
     let least = format!("at least {} beyond the honest share", words::quantity(metric, finding.taken));
     if finding.sensitivity == 1.0 {

@@ -9,7 +9,7 @@ use slowleak_scan::Coverage;
 use crate::escape::{brief, visible};
 use crate::layout::{BOLD, Sheet, severity_style};
 use crate::series::Series;
-use crate::{Run, advice, coverage, suppressed, words};
+use crate::{Run, advice, coverage, rules, suppressed, words};
 
 /// Findings that are told in full; the rest stand in the table.
 const TOLD: usize = 10;
@@ -125,11 +125,16 @@ fn table(sheet: &mut Sheet, findings: &[Finding]) {
             let mut row = vec![
                 finding.rank.to_string(),
                 finding.severity.name().to_owned(),
-                [Some(who(finding, who_width)), finding.cause.as_deref().map(told), hidden(finding)]
-                    .into_iter()
-                    .flatten()
-                    .collect::<Vec<_>>()
-                    .join("\n"),
+                [
+                    Some(who(finding, who_width)),
+                    untold(finding),
+                    finding.cause.as_deref().map(told),
+                    hidden(finding),
+                ]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("\n"),
                 format!("{}{open}", words::interval_brief(finding.start, finding.end)),
                 finding.subjects.map_or("-".to_owned(), |subjects| format!("~{}", words::about(subjects))),
                 words::certainty_brief(finding.expected_false),
@@ -148,6 +153,11 @@ fn table(sheet: &mut Sheet, findings: &[Finding]) {
     if findings.len() > LISTED {
         sheet.line(0, &format!("... and {} more in findings.csv.", findings.len() - LISTED));
     }
+}
+
+/// What a rule says of a finding that the table alone tells of.
+fn untold(finding: &Finding) -> Option<String> {
+    rules::rule(finding.detector).filter(|_| finding.severity < Severity::Medium).map(str::to_owned)
 }
 
 fn told(text: &str) -> String {

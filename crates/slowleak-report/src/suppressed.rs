@@ -29,8 +29,8 @@ fn line(one: &Suppressing) -> String {
     let until = words::day(one.suppression.expires);
     if one.expired {
         let findings = match one.findings {
-            0 => "nothing matches it".to_owned(),
-            findings => format!("{} it hid before", counted(findings)),
+            0 => "nothing matches it any more".to_owned(),
+            findings => format!("it would hide {}", counted(findings)),
         };
         return format!("EXPIRED {until}: {patterns} ({owner}); {findings}.");
     }
