@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use slowleak_record::Field;
-use slowleak_scan::Names;
+use slowleak_scan::{Names, NamesByField};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::assemble::{Assembled, Assembly};
@@ -177,12 +177,8 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
     let mut by_view: Vec<Vec<Vec<Closed>>> = views.iter().map(|_| Vec::new()).collect();
     let mut names = Vec::new();
     let mut ids: Vec<Vec<DimensionIds>> = Vec::new();
-    for part in parts {
-        let Part { names: names_of, mut dimensions, counters } = part;
-        for ((view, blocks), (dimension, counter)) in views.iter().zip(&mut by_view).zip(counters) {
-            let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
-            blocks.push(counter.finish(&mut dimensions[dimension].pairs).ok_or_else(too_many)?);
-        }
+    for (names_of, blocks, dimensions) in finished(views, parts)? {
+        by_view.iter_mut().zip(blocks).for_each(|(of_view, blocks)| of_view.push(blocks));
         names.push(names_of);
         ids.push(dimensions);
     }
@@ -241,6 +237,23 @@ fn assemble(views: &[View], parts: Vec<Part>, each: &mut EachView<'_>) -> Result
         since = Instant::now();
     }
     Ok(())
+}
+
+/// Of each worker its names, the blocks of each view, and its ids of dimensions; workers side by side.
+type Finished = Vec<(NamesByField, Vec<Vec<Closed>>, Vec<DimensionIds>)>;
+
+/// Closes what the workers still have open.
+fn finished(views: &[View], parts: Vec<Part>) -> Result<Finished, RollupError> {
+    let finish = |part: Part| {
+        let Part { names, mut dimensions, counters } = part;
+        let blocks = views.iter().zip(counters).map(|(view, (dimension, counter))| {
+            let too_many = || RollupError::TooMany { view: view.to_string(), what: "cells" };
+            counter.finish(&mut dimensions[dimension].pairs).ok_or_else(too_many)
+        });
+        let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
+        Ok((names, blocks, dimensions))
+    };
+    parts.into_par_iter().map(finish).collect()
 }
 
 /// Adds to a view the cells that follow from a finer one, if any.

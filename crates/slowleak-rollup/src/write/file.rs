@@ -33,7 +33,7 @@ const PARQUET_VERSION: i32 = 1;
 /// Row groups a file at most: the format numbers them in 16 bits.
 const MOST_GROUPS: usize = i16::MAX as usize;
 
-/// Writes the row groups of `view` to `file`, from its start; hands each on to `each` once it is encoded.
+/// Writes the row groups of `view` to `file`, from its start; hands each on to `each` once it is appended.
 ///
 /// Row groups are encoded on all threads of the pool, while those before are appended: a single large view keeps every
 /// thread busy, and no more than two rounds of it are in memory.
@@ -68,10 +68,20 @@ pub(super) fn write(
         Ok::<_, ParquetError>(())
     };
     let mut written = Written { view: view.clone(), entities: 0, cells: 0 };
-    let mut ready = Vec::new();
+    let mut ready: (Vec<Table>, Vec<Chunk>) = Default::default();
     loop {
+        let (groups, chunks) = std::mem::take(&mut ready);
+        // Whoever takes a row group may be slow at it, if only to free its sketches: that, too, beside the next round.
         let (appended, round) = rayon::join(
-            || append(std::mem::take(&mut ready)),
+            || {
+                append(chunks)?;
+                for group in groups {
+                    written.entities += group.entities.len() as u64;
+                    written.cells += group.len() as u64;
+                    each(group);
+                }
+                Ok(())
+            },
             || {
                 let since = Instant::now();
                 let groups = rounds.next_round()?;
@@ -87,12 +97,7 @@ pub(super) fn write(
         }
         profile.record(Step::Assemble, assembled);
         profile.record(Step::Write, encoded - assembled);
-        for group in groups {
-            written.entities += group.entities.len() as u64;
-            written.cells += group.len() as u64;
-            each(group);
-        }
-        ready = chunks;
+        ready = (groups, chunks);
     }
     appender.footer(key_values(view)).map_err(broken)?;
     failed.into_inner().map_or(Ok(written), |error| Err(broken(error.into())))
