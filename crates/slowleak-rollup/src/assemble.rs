@@ -12,7 +12,7 @@ use crate::cells::Cells;
 use crate::closed::Closed;
 use crate::counter::unite;
 use crate::entities::Entities;
-use crate::groups::{GroupCut, Rounds};
+use crate::groups::{GroupCut, Rounds, round};
 use crate::{Metric, RollupError, Sketch, Table, View};
 use transpose::{Bounds, Laid, Piece, deal};
 
@@ -112,9 +112,9 @@ impl<'a> Assembly<'a> {
         Self { view, entities, shape, bounds, counts, pieces: pieces.into_iter(), laid: 0 }
     }
 
-    /// The next row groups, as many as there are threads; none at the end.
+    /// The next row groups, [`round`] of them; none at the end.
     pub(crate) fn next_groups(&mut self) -> Vec<Assembled> {
-        let pieces: Vec<Vec<Piece>> = self.pieces.by_ref().take(rayon::current_num_threads()).collect();
+        let pieces: Vec<Vec<Piece>> = self.pieces.by_ref().take(round()).collect();
         let first = self.laid;
         self.laid += pieces.len();
         let lay = |(group, pieces)| self.lay(group, pieces);

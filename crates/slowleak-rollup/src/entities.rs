@@ -72,10 +72,16 @@ enum EntityNames<'a> {
 impl<'a> Entities<'a> {
     /// The entities of a dimension of one field: the names of those that have a cell in the workers' `blocks`.
     pub(crate) fn of_field(field: &FieldNames<'a>, blocks: &[Vec<Closed>]) -> Self {
+        // Each worker's cells are many against its names.
+        let by_worker = field.ranks.par_iter().zip(blocks).map(|(ranks, blocks)| {
+            let mut used = vec![false; ranks.len()];
+            blocks.iter().flat_map(|block| &block.entities).for_each(|id| used[*id as usize] = true);
+            (ranks, used)
+        });
         let mut used = vec![false; field.sorted.len()];
-        for (ranks, blocks) in field.ranks.iter().zip(blocks) {
-            let ids = blocks.iter().flat_map(|block| &block.entities);
-            ids.for_each(|id| used[ranks[*id as usize] as usize] = true);
+        for (ranks, of_worker) in by_worker.collect::<Vec<_>>() {
+            let ranks = ranks.iter().zip(of_worker).filter_map(|(rank, used)| used.then_some(*rank));
+            ranks.for_each(|rank| used[rank as usize] = true);
         }
         let mut next = 0;
         let places: Vec<u32> = used

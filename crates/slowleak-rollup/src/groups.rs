@@ -49,6 +49,11 @@ pub(crate) trait Rounds {
     fn next_round(&mut self) -> Result<Vec<Table>, RollupError>;
 }
 
+/// Row groups of a round: with a few more than there are threads, none waits long for the round's last.
+pub(crate) fn round() -> usize {
+    rayon::current_num_threads() + 2
+}
+
 /// The row groups of a finished table.
 pub(crate) struct Sliced<'a> {
     table: &'a Table,
@@ -65,7 +70,7 @@ impl<'a> Sliced<'a> {
 impl Rounds for Sliced<'_> {
     fn next_round(&mut self) -> Result<Vec<Table>, RollupError> {
         let mut groups = Vec::new();
-        while self.next < self.table.entities.len() && groups.len() < rayon::current_num_threads() {
+        while self.next < self.table.entities.len() && groups.len() < round() {
             let first = self.next;
             loop {
                 let ends = self
