@@ -202,11 +202,14 @@ impl<'a> Fit<'a> {
             Band::Short => (1, SHORT_DAYS),
             Band::Long => (SHORT_DAYS + 1, usize::MAX),
         };
-        let score = |scores: &Vec<f64>| {
-            let (days, score) = best_single(Lane { scores, reach }, shortest)?;
-            Some(self.judge(vec![days.clone()], score, days.start, masked).score)
-        };
-        self.lanes[band as usize].iter().filter_map(score).fold(0.0, f64::max)
+        self.lanes[band as usize].iter().fold(0.0, |top, scores| {
+            let lane = Lane { scores, reach };
+            if lane.most() <= top {
+                return top;
+            }
+            let Some((days, score)) = best_single(lane, shortest) else { return top };
+            top.max(self.judge(vec![days.clone()], score, days.start, masked).score)
+        })
     }
 
     /// The campaign judged again, with only `excluded` left out of the days that it is compared with.

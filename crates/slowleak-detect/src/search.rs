@@ -25,41 +25,102 @@ pub(crate) struct Interval {
     pub(crate) score: f64,
 }
 
-/// Starts of a lane's intervals that can still win: (window, V - C), the latter decreasing.
-struct Starts {
+impl Lane<'_> {
+    /// What no interval of the lane scores more than.
+    pub(crate) fn most(&self) -> f64 {
+        // Eight sums at a time: one alone would wait for itself.
+        let mut sums = [0.0; 8];
+        let chunks = self.scores.chunks_exact(sums.len());
+        let rest: f64 = chunks.remainder().iter().map(|score| score.max(0.0)).sum();
+        for chunk in chunks {
+            sums.iter_mut().zip(chunk).for_each(|(sum, score)| *sum += score.max(0.0));
+        }
+        rest + sums.iter().sum::<f64>()
+    }
+}
+
+/// A lane that is being searched: its running sum, and the starts of its intervals that can still win.
+struct Search<'a> {
+    /// Position among all lanes.
+    index: usize,
+    lane: Lane<'a>,
     sum: f64,
-    queue: VecDeque<(usize, f64)>,
+    starts: Starts,
+}
+
+/// Starts with their (window, V - C).
+enum Starts {
+    /// Any may be reached from any end: the best so far.
+    One(usize, f64),
+    /// By window, the values decreasing.
+    Queue(VecDeque<(usize, f64)>),
+}
+
+impl Starts {
+    fn new(reach: usize, windows: usize) -> Self {
+        if reach >= windows { Self::One(0, 0.0) } else { Self::Queue(VecDeque::from([(0, 0.0)])) }
+    }
+
+    /// The best start within reach of `end`.
+    fn front(&mut self, end: usize, reach: usize) -> Option<(usize, f64)> {
+        match self {
+            Self::One(start, value) => Some((*start, *value)),
+            Self::Queue(queue) => {
+                while queue.front().is_some_and(|(start, _)| end - start > reach) {
+                    queue.pop_front();
+                }
+                queue.front().copied()
+            }
+        }
+    }
+
+    fn push(&mut self, start: usize, value: f64) {
+        match self {
+            Self::One(_, best) if *best >= value => (),
+            Self::One(..) => *self = Self::One(start, value),
+            Self::Queue(queue) => {
+                while queue.back().is_some_and(|(_, last)| *last < value) {
+                    queue.pop_back();
+                }
+                queue.push_back((start, value));
+            }
+        }
+    }
 }
 
 /// The best disjoint intervals, in time order. All lanes have the same number of windows.
 pub(crate) fn best_intervals(lanes: &[Lane<'_>], cost: f64) -> Vec<Interval> {
     let windows = lanes.first().map_or(0, |lane| lane.scores.len());
-    let mut starts: Vec<Starts> =
-        lanes.iter().map(|_| Starts { sum: 0.0, queue: VecDeque::from([(0, 0.0)]) }).collect();
+    // Most lanes of most series can not pay for a single interval.
+    let mut searched: Vec<Search<'_>> = lanes
+        .iter()
+        .enumerate()
+        .filter(|(_, lane)| lane.most() > cost)
+        .map(|(index, lane)| Search {
+            index,
+            lane: *lane,
+            sum: 0.0,
+            starts: Starts::new(lane.reach, windows),
+        })
+        .collect();
+    if searched.is_empty() {
+        return Vec::new();
+    }
     let mut best = vec![0.0; windows + 1];
     // For each end: the interval that ends there, if the best solution takes one.
     let mut chosen: Vec<Option<(usize, usize)>> = vec![None; windows + 1];
     for end in 1..=windows {
         best[end] = best[end - 1];
-        for (index, (lane, state)) in lanes.iter().zip(&mut starts).enumerate() {
-            state.sum += lane.scores[end - 1];
-            while state.queue.front().is_some_and(|(start, _)| end - start > lane.reach) {
-                state.queue.pop_front();
-            }
-            if let Some(&(start, value)) = state.queue.front()
-                && state.sum + value - cost > best[end]
+        for Search { index, lane, sum, starts } in &mut searched {
+            *sum += lane.scores[end - 1];
+            if let Some((start, value)) = starts.front(end, lane.reach)
+                && *sum + value - cost > best[end]
             {
-                best[end] = state.sum + value - cost;
-                chosen[end] = Some((start, index));
+                best[end] = *sum + value - cost;
+                chosen[end] = Some((start, *index));
             }
         }
-        for state in &mut starts {
-            let value = best[end] - state.sum;
-            while state.queue.back().is_some_and(|(_, last)| *last < value) {
-                state.queue.pop_back();
-            }
-            state.queue.push_back((end, value));
-        }
+        searched.iter_mut().for_each(|search| search.starts.push(end, best[end] - search.sum));
     }
     let mut found = Vec::new();
     let mut end = windows;
