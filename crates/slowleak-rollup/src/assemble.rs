@@ -112,9 +112,9 @@ impl<'a> Assembly<'a> {
         Self { view, entities, shape, bounds, counts, pieces: pieces.into_iter(), laid: 0 }
     }
 
-    /// The next row groups, [`round`] of them; none at the end.
-    pub(crate) fn next_groups(&mut self) -> Vec<Assembled> {
-        let pieces: Vec<Vec<Piece>> = self.pieces.by_ref().take(round()).collect();
+    /// The next row groups, so many at most; none at the end.
+    pub(crate) fn next_groups(&mut self, most: usize) -> Vec<Assembled> {
+        let pieces: Vec<Vec<Piece>> = self.pieces.by_ref().take(most).collect();
         let first = self.laid;
         self.laid += pieces.len();
         let lay = |(group, pieces)| self.lay(group, pieces);
@@ -163,7 +163,7 @@ impl<'a> Assembly<'a> {
 
 impl Rounds for Assembly<'_> {
     fn next_round(&mut self) -> Result<Vec<Table>, RollupError> {
-        Ok(self.next_groups().into_iter().map(|group| group.table).collect())
+        Ok(self.next_groups(round()).into_iter().map(|group| group.table).collect())
     }
 }
 
@@ -293,7 +293,7 @@ mod tests {
             let mut assembly = Assembly::new(&view, &entities, blocks);
             let mut table = Table::empty(view.clone());
             loop {
-                let groups = assembly.next_groups();
+                let groups = assembly.next_groups(round());
                 if groups.is_empty() {
                     break;
                 }

@@ -122,7 +122,8 @@ pub(crate) fn spill(views: &[View], part: Part, folder: &Path) -> Result<Run, Ro
     assemble(views, vec![part], &mut |_, assembly, sources, _| {
         writer.start_view();
         loop {
-            let groups = assembly.next_groups();
+            // One at a time: workers set aside side by side, and do so because memory is short.
+            let groups = assembly.next_groups(1);
             if groups.is_empty() {
                 return Ok(());
             }

@@ -49,9 +49,13 @@ pub(crate) trait Rounds {
     fn next_round(&mut self) -> Result<Vec<Table>, RollupError>;
 }
 
-/// Row groups of a round: with a few more than there are threads, none waits long for the round's last.
+/// Row groups of a round: with a few more than there are threads, none waits long for the round's last. One thread never
+/// waits.
 pub(crate) fn round() -> usize {
-    rayon::current_num_threads() + 2
+    match rayon::current_num_threads() {
+        1 => 1,
+        threads => threads + 2,
+    }
 }
 
 /// The row groups of a finished table.

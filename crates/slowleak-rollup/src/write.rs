@@ -77,7 +77,14 @@ pub(crate) fn store<T>(
     }
     fs::create_dir_all(&fresh).map_err(|error| broken(&fresh, error))?;
     let mut store = Store { dir: fresh.clone(), syncs: Vec::new() };
-    let filled = fill(&mut store)?;
+    let filled = match fill(&mut store) {
+        Ok(filled) => filled,
+        Err(error) => {
+            // A full disk would stay full. What can not be removed now is removed by the next run.
+            _ = fs::remove_dir_all(&fresh);
+            return Err(error);
+        }
+    };
     for (path, sync) in store.syncs {
         let died = |_| Err(io::Error::other("the thread that waits for the disk died"));
         let synced = sync.and_then(|thread| thread.join().unwrap_or_else(died));
@@ -94,7 +101,7 @@ pub(crate) fn store<T>(
 }
 
 impl Store {
-    /// Writes the row groups of a view, each of which `each` takes once it is encoded. The time goes to
+    /// Writes the row groups of a view, each of which `each` takes once it is appended. The time goes to
     /// [`Step::Assemble`] and [`Step::Write`].
     ///
     /// # Errors

@@ -277,12 +277,12 @@ fn leak_spec(
     for part in leak.dimension.split('+') {
         let unknown = !DIMENSIONS.contains(&part);
         let hidden = (part == "key" && matches!(leak.credential, Credential::None))
-            || (part == "user" && !matches!(leak.user, LeakUser::Insider(_)))
-            || (part == "source" && leak.phase.iter().any(|phase| phase.addresses != 1));
+            || (part == "user" && !matches!(leak.user, LeakUser::Insider(_) | LeakUser::New(_)))
+            || (part == "region" && leak.phase.iter().any(|phase| phase.addresses.is_none()))
+            || (part == "source" && leak.phase.iter().any(|phase| phase.addresses != Some(1)));
         if unknown || hidden {
             let cause = format!("dimension {part:?} can not name this leak");
-            let remedy =
-                "use key with a logged key, user with an insider, source with one address, object or region";
+            let remedy = "use key with a logged key, user with an insider or a new one, source with one address, object or region";
             return Err(text.error(table, "dimension", cause, remedy));
         }
     }
@@ -295,6 +295,7 @@ fn leak_spec(
         let cause = "without a key the record needs a user";
         return Err(text.error(table, "user", cause, "write user = \"victim\""));
     }
+    text.within(table, "copies", f64::from(leak.copies), 1.0..=10_000.0)?;
     let known = |name: &String| file.group.iter().any(|group| group.name == *name);
     match &leak.credential {
         Credential::Dedicated { key, owner, owner_left, issued } => {
@@ -325,6 +326,13 @@ fn leak_spec(
         let cause = format!("user: {group:?} is not a group");
         return Err(text.error(table, "user", cause, "use the name of a [[group]]"));
     }
+    if let LeakUser::New(name) = &leak.user {
+        plain(text, table, "user", name)?;
+        if matches!(leak.credential, Credential::Shared { .. }) {
+            let cause = "a new user on a key that others use";
+            return Err(text.error(table, "user", cause, "give the new user a dedicated key, or none"));
+        }
+    }
     if leak.phase.is_empty() || leak.phase.iter().all(|phase| !phase.in_truth) {
         let cause = "no phase that counts in truth.json";
         return Err(text.error(table, "phase", cause, "write a [[leak.phase]] with in_truth = true"));
@@ -332,13 +340,48 @@ fn leak_spec(
     let before: usize = file.leak.iter().take(table.nth).map(|earlier| earlier.phase.len()).sum();
     for (nth, one) in leak.phase.iter().enumerate() {
         let table = Table { header: "[[leak.phase]]", nth: before + nth };
-        phase(file, one, table, span, text)?;
+        phase(file, leak, one, table, span, text)?;
     }
     Ok(())
 }
 
+fn addresses(
+    file: &ScenarioFile,
+    leak: &LeakSpec,
+    phase: &Phase,
+    table: Table<'_>,
+    text: &Text<'_>,
+) -> Result<(), SynthError> {
+    let Some(size) = phase.addresses else {
+        if !matches!(leak.user, LeakUser::Insider(_)) {
+            let cause = "no addresses, and no insider who has some";
+            return Err(text.error(table, "addresses", cause, "write how many addresses the leak uses"));
+        }
+        if phase.region.is_some() || phase.active.is_some() {
+            let cause = "region and active belong to a pool of addresses";
+            return Err(text.error(table, "region", cause, "write addresses too, or neither"));
+        }
+        return Ok(());
+    };
+    text.within(table, "addresses", f64::from(size), 1.0..=1e6)?;
+    text.within(table, "active", f64::from(phase.active.unwrap_or(1)), 1.0..=f64::from(size))?;
+    let (home, abroad) = (&file.population.home, &file.population.abroad);
+    match &phase.region {
+        Some(region) if region == home || abroad.contains(region) => Ok(()),
+        Some(region) => {
+            let cause = format!("region {region:?} is neither home nor abroad");
+            Err(text.error(table, "region", cause, "use a region of [population]"))
+        }
+        None => {
+            let cause = "no region for the addresses";
+            Err(text.error(table, "region", cause, "use a region of [population]"))
+        }
+    }
+}
+
 fn phase(
     file: &ScenarioFile,
+    leak: &LeakSpec,
     phase: &Phase,
     table: Table<'_>,
     span: (Micros, Micros),
@@ -350,16 +393,23 @@ fn phase(
         let cause = format!("the phase from {start} to {end} is empty or leaves the span");
         return Err(text.error(table, "end", cause, "keep start < end, both inside [span]"));
     }
-    let volumes = [phase.share.is_some(), phase.per_day.is_some(), phase.accesses.is_some()];
+    let volumes =
+        [phase.share.is_some(), phase.lift.is_some(), phase.per_day.is_some(), phase.accesses.is_some()];
     if volumes.iter().filter(|&&given| given).count() != 1 {
         let cause = "the volume is given never or twice";
-        return Err(text.error(table, "share", cause, "write exactly one of share, per_day, accesses"));
+        return Err(text.error(table, "share", cause, "write exactly one of share, lift, per_day, accesses"));
     }
     text.within(table, "share", phase.share.unwrap_or(0.0), 0.0..=0.5)?;
     text.within(table, "per_day", phase.per_day.unwrap_or(0.0), 0.0..=1e11)?;
     text.within(table, "misses", phase.misses, 0.0..=0.99)?;
-    text.within(table, "addresses", f64::from(phase.addresses), 1.0..=1e6)?;
-    text.within(table, "active", f64::from(phase.active.unwrap_or(1)), 1.0..=f64::from(phase.addresses))?;
+    text.within(table, "lift", phase.lift.unwrap_or(1.0), 1e-6..=1e6)?;
+    let carried = matches!(leak.credential, Credential::Shared { .. } | Credential::Own);
+    if phase.lift.is_some() && !carried {
+        let cause = "lift is a multiple of honest traffic, and this leak's key and user have none";
+        return Err(text.error(table, "lift", cause, "use a shared key or an insider, or per_day"));
+    }
+    text.within(table, "bulk", f64::from(phase.bulk), 1e-3..=1e9)?;
+    addresses(file, leak, phase, table, text)?;
     let subjects = file.population.subjects;
     text.within(table, "accounts", phase.accounts.unwrap_or(1) as f64, 1.0..=subjects as f64)?;
     if phase.objects.is_empty() || phase.objects.iter().any(|object| !(0.0..=1e6).contains(&object.weight)) {
@@ -376,10 +426,6 @@ fn phase(
             let cause = format!("objects: {:?} is not an object", object.name);
             return Err(text.error(table, "objects", cause, "declare it with [[object]]"));
         }
-    }
-    if phase.region != file.population.home && !file.population.abroad.contains(&phase.region) {
-        let cause = format!("region {:?} is neither home nor abroad", phase.region);
-        return Err(text.error(table, "region", cause, "use a region of [population]"));
     }
     if let Some(action) = &phase.action {
         plain(text, table, "action", action)?;

@@ -145,8 +145,10 @@ impl<'a> Drawer<'a> {
         }
         self.accesses.sort_by_key(|access| access.arrival);
         let count = plan.honest[hour];
-        if count > 0 {
+        if count > 0 || self.accesses.iter().any(|access| access.source.is_none()) {
             self.enter(day);
+        }
+        if count > 0 {
             self.weigh(hour);
         }
         let mut leaked = 0;
@@ -295,7 +297,9 @@ impl<'a> Drawer<'a> {
         let (rows, bytes) = if access.missing {
             (0, 150 + seed.below(1, 128) as i64)
         } else {
-            world.objects.size(access.object, seed.bits(1))
+            let (rows, bytes) = world.objects.size(access.object, seed.bits(1));
+            let bulk = |count: i64| (count as f64 * f64::from(access.bulk)) as i64;
+            (bulk(rows), bulk(bytes))
         };
         let shape = world.objects.shapes[usize::from(access.object)];
         columns.time.push(time);
@@ -310,8 +314,14 @@ impl<'a> Drawer<'a> {
             Who::One(user) => *user as i32,
         };
         columns.user.push(user);
-        columns.source.push(access.source as i32);
-        columns.region.push(i32::from(world.sources.regions[access.source as usize]));
+        let source = match (access.source, &leak.user) {
+            (Some(source), _) => source,
+            (None, Who::One(user)) => self.day.sources[*user as usize][(seed.bits(3) & 7) as usize],
+            // Refused when the scenario is read.
+            (None, _) => 0,
+        };
+        columns.source.push(source as i32);
+        columns.region.push(i32::from(world.sources.regions[source as usize]));
         columns.action.push(i32::from(access.action.unwrap_or(shape.action)));
         columns.object.push(i32::from(access.object));
         columns.subject.push(subject);

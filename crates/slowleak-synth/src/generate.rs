@@ -167,10 +167,13 @@ fn entry(leak: &Leak, plan: &Plan) -> Option<slowleak_record::Leak> {
         "object" => {
             largest.and_then(|phase| world.objects.names.get(usize::from(phase.main_object()))).cloned()
         }
-        "region" => largest.map(|phase| {
-            plan.region_names[usize::from(world.sources.regions[phase.first_source() as usize])].clone()
-        }),
-        _ => largest.and_then(|phase| world.sources.names.get(phase.first_source() as usize)).cloned(),
+        "region" => largest
+            .and_then(|phase| phase.first_source())
+            .map(|source| plan.region_names[usize::from(world.sources.regions[source as usize])].clone()),
+        _ => {
+            let source = largest.and_then(|phase| phase.first_source());
+            source.and_then(|source| world.sources.names.get(source as usize)).cloned()
+        }
     };
     let parts: Vec<String> = leak.dimension.split('+').filter_map(part).collect();
     Some(slowleak_record::Leak {

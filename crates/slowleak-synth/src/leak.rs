@@ -1,16 +1,17 @@
 //! Leaks, resolved against the population: which key and user the log will show, and the tally of what was
 //! really written, from which the truth is taken.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use slowleak_record::Micros;
 
 use crate::calendar::Calendar;
-use crate::chance::{Alias, Seed};
+use crate::chance::{Alias, Permutation, Seed};
 use crate::leak_spec::{Credential, LeakSpec, LeakUser};
 use crate::phase::PhasePlan;
 use crate::scenario::{Scenario, When};
-use crate::world::World;
+use crate::world::{Stream, World};
 
 /// A leak ready to be written.
 #[derive(Debug)]
@@ -23,6 +24,17 @@ pub(crate) struct Leak {
     pub(crate) phases: Vec<PhasePlan>,
     /// Filled while the log is written.
     pub(crate) tally: Tally,
+}
+
+impl Leak {
+    /// Whether a stream is honest work of the key, or of the insider, that the leak uses.
+    pub(crate) fn is_carried_by(&self, stream: &Stream) -> bool {
+        match (&self.user, &self.key) {
+            (Who::One(user), _) => stream.user == *user,
+            (_, Some(LeakKey::Honest(key))) => stream.key == *key,
+            _ => false,
+        }
+    }
 }
 
 /// The key that a leak uses.
@@ -98,8 +110,12 @@ pub(crate) fn resolve(scenario: &Scenario, calendar: &Calendar, world: &mut Worl
     let mut own_keys = world.keys.len() as u32;
     let mut actions = std::mem::take(&mut world.objects.actions);
     let mut leaks = Vec::new();
-    for (nth, spec) in scenario.file.leak.iter().enumerate() {
-        let seed = seed.child(nth as u64);
+    let specs = scenario.file.leak.iter().enumerate();
+    let copies = specs.flat_map(|(nth, spec)| (0..spec.copies).map(move |copy| (nth, spec, copy)));
+    for (nth, spec, copy) in copies {
+        let of_spec = seed.child(nth as u64);
+        let seed = if copy == 0 { of_spec } else { of_spec.child(1 << 20 | u64::from(copy)) };
+        let named = |name: &str| if spec.copies == 1 { name.to_owned() } else { format!("{name}-{copy:03}") };
         let phases: Vec<PhasePlan> = spec
             .phase
             .iter()
@@ -117,9 +133,16 @@ pub(crate) fn resolve(scenario: &Scenario, calendar: &Calendar, world: &mut Worl
                 )
             })
             .collect();
-        let (key, user) = credential(spec, &phases, scenario, calendar, world, seed, &mut own_keys);
+        let (mut key, mut user) =
+            credential(spec, copy, &phases, scenario, calendar, world, of_spec, &mut own_keys);
+        if let Some(LeakKey::Own(_, own)) = &mut key {
+            own.name = named(&own.name);
+        }
+        if let LeakUser::New(name) = &spec.user {
+            user = world.add_stranger(&named(name)).map_or(Who::Nobody, Who::One);
+        }
         leaks.push(Leak {
-            name: spec.name.clone(),
+            name: named(&spec.name),
             dimension: spec.dimension.clone(),
             key,
             user,
@@ -131,8 +154,10 @@ pub(crate) fn resolve(scenario: &Scenario, calendar: &Calendar, world: &mut Worl
     leaks
 }
 
+#[expect(clippy::too_many_arguments, reason = "one call, with all that is known of the population")]
 fn credential(
     spec: &LeakSpec,
+    copy: u32,
     phases: &[PhasePlan],
     scenario: &Scenario,
     calendar: &Calendar,
@@ -144,7 +169,7 @@ fn credential(
     let to = phases.iter().map(|phase| phase.first_hour + phase.pace.len()).max().unwrap_or(1);
     let days = calendar.day(from)..calendar.day(to - 1) + 1;
     let levels = mean_levels(world, calendar, days.clone());
-    let active = |stream: &crate::world::Stream| {
+    let active = |stream: &Stream| {
         let (key, user) = (&world.keys[stream.key as usize], &world.users[stream.user as usize]);
         key.story.covers(days.start, days.end) && user.story.covers(days.start, days.end)
     };
@@ -176,27 +201,29 @@ fn credential(
                     && group.as_ref().is_none_or(|group| world.groups[key.group].name == *group)
             };
             let distance = |&index: &usize| (of_key[index] / total - share).abs();
-            let best = (0..world.keys.len()).filter(fit).min_by(|a, b| distance(a).total_cmp(&distance(b)));
-            best.map(|index| LeakKey::Honest(index as u32))
+            let mut keys: Vec<usize> = (0..world.keys.len()).filter(fit).collect();
+            keys.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+            keys.get(copy as usize).map(|&index| LeakKey::Honest(index as u32))
         }
         Credential::Own | Credential::None => None,
     };
     let user = match &spec.user {
         LeakUser::Victim => Who::Victim,
-        LeakUser::Null => Who::Nobody,
+        // A stranger joins the population only when everything else is settled.
+        LeakUser::Null | LeakUser::New(_) => Who::Nobody,
         LeakUser::OfKey => {
-            let of_key =
-                |stream: &crate::world::Stream| matches!(key, Some(LeakKey::Honest(k)) if k == stream.key);
+            let of_key = |stream: &Stream| matches!(key, Some(LeakKey::Honest(k)) if k == stream.key);
             let fit = world.streams.iter().zip(&levels).filter(|(s, _)| of_key(s) && active(s));
             let (users, weights): (Vec<u32>, Vec<f32>) =
                 fit.map(|(s, &level)| (s.user, level as f32)).unzip();
             if users.is_empty() { Who::Nobody } else { Who::Among(users, Alias::new(&weights)) }
         }
         LeakUser::Insider(group) => {
-            let of_group =
-                |s: &&crate::world::Stream| world.groups[usize::from(s.group)].name == *group && active(s);
-            let streams: Vec<_> = world.streams.iter().filter(of_group).collect();
-            match streams.get(seed.below(1, streams.len().max(1) as u64) as usize) {
+            let of_group = |s: &Stream| world.groups[usize::from(s.group)].name == *group && active(s);
+            let fit = world.streams.iter().zip(&levels).filter(|(stream, _)| of_group(stream));
+            let people = busy_half(fit.map(|(stream, &level)| (stream, level)));
+            let order = Permutation::new(seed.child(1), people.len().max(1) as u64);
+            match people.get(order.at(u64::from(copy) % people.len().max(1) as u64) as usize) {
                 Some(stream) => {
                     key = Some(LeakKey::Honest(stream.key));
                     Who::One(stream.user)
@@ -206,6 +233,21 @@ fn credential(
         }
     };
     (key, user)
+}
+
+/// The main stream of each user, of the busier half of them.
+fn busy_half<'a>(streams: impl Iterator<Item = (&'a Stream, f64)>) -> Vec<&'a Stream> {
+    let mut by_user: BTreeMap<u32, (&Stream, f64)> = BTreeMap::new();
+    for (stream, level) in streams {
+        let main = by_user.entry(stream.user).or_insert((stream, level));
+        if level > main.1 {
+            *main = (stream, level);
+        }
+    }
+    let mut people: Vec<(&Stream, f64)> = by_user.into_values().collect();
+    people.sort_by(|a, b| b.1.total_cmp(&a.1));
+    people.truncate(people.len().div_ceil(2));
+    people.into_iter().map(|(stream, _)| stream).collect()
 }
 
 /// Each stream's level, averaged over up to twenty days of a range.

@@ -11,6 +11,9 @@ pub(crate) struct LeakSpec {
     pub(crate) name: String,
     /// The view that names the leak, as in findings; its parts joined by `+`.
     pub(crate) dimension: String,
+    /// How often the leak is there, each time by another key or person.
+    #[serde(default = "once")]
+    pub(crate) copies: u32,
     pub(crate) credential: Credential,
     #[serde(default)]
     pub(crate) user: LeakUser,
@@ -56,8 +59,10 @@ pub(crate) enum LeakUser {
     Victim,
     /// Nobody.
     Null,
-    /// Some existing user of the named group.
+    /// An existing user of the named group, one at least as busy as half of them.
     Insider(String),
+    /// A user of this name whom the log has not seen before.
+    New(String),
 }
 
 /// One phase of a leak.
@@ -72,6 +77,8 @@ pub(crate) struct Phase {
     pub(crate) per_day: Option<f64>,
     /// Accesses in all, whatever the size of the log.
     pub(crate) accesses: Option<u64>,
+    /// Accesses as a multiple of what the honest key, or the insider, does between `start` and `end`.
+    pub(crate) lift: Option<f64>,
     /// Objects read, by weight.
     pub(crate) objects: Vec<LeakObject>,
     #[serde(default)]
@@ -81,19 +88,26 @@ pub(crate) struct Phase {
     /// Share of accesses to accounts that do not exist.
     #[serde(default)]
     pub(crate) misses: f64,
-    /// Size of the pool of addresses.
-    pub(crate) addresses: u32,
+    /// Size of the pool of addresses; the insider's own of the day where absent.
+    pub(crate) addresses: Option<u32>,
     /// Addresses in use at one time; the whole pool by default.
     pub(crate) active: Option<u32>,
-    /// Region of the addresses.
-    pub(crate) region: String,
+    /// Region of the pool.
+    pub(crate) region: Option<String>,
     /// Operation; the object's usual one by default.
     pub(crate) action: Option<String>,
+    /// Records and bytes of an access, as a multiple of the object's usual ones.
+    #[serde(default = "one")]
+    pub(crate) bulk: f32,
     #[serde(default)]
     pub(crate) duty: Duty,
     /// Whether the phase counts in `truth.json`.
     #[serde(default = "yes")]
     pub(crate) in_truth: bool,
+}
+
+fn once() -> u32 {
+    1
 }
 
 fn yes() -> bool {

@@ -86,18 +86,21 @@
 //! - `{ shared = { share = 0.16, group = "customer" } }`, the honest key with the nearest share of the traffic in the leak's time;
 //! - `"own"`, the key of an insider; `"none"`, not logged.
 //!
-//! The user is `"of-key"` (the key's own users; default), `"victim"` (`member-ID`), `"null"` or `{ insider = "GROUP" }`.
+//! The user is `"of-key"` (the key's own users; default), `"victim"` (`member-ID`), `"null"`, `{ insider = "GROUP" }` (somebody
+//! among the busier half of the group), or `{ new = "NAME" }`, who does nothing else. With `copies = 12` the leak is there
+//! twelve times, each with another key or person: names get a number, and the truth has twelve entries.
 //!
 //! | field of a phase | default | meaning |
 //! | --- | --- | --- |
 //! | `start`, `end` | required | dates or times |
-//! | `share`, `per_day`, `accesses` | exactly one | share of the whole log's traffic in the phase; or a number that does not scale with the log |
+//! | `share`, `lift`, `per_day`, `accesses` | exactly one | share of the whole log's traffic in the phase; multiple of what the shared key or the insider does honestly from `start` to `end`; or a number that does not scale with the log |
 //! | `objects` | required | `[{ name = "...", weight = 1.0 }]`, each declared by `[[object]]` |
 //! | `pattern` | `"once"` | each account once in random order; `"ordered"` by id over and over; `"random"` |
 //! | `accounts` | all | only so many accounts are touched |
 //! | `misses` | 0 | share of accesses to ids without an account |
-//! | `addresses`, `active` | required, all | pool, and how many are in use at a time while the pool is worked through |
-//! | `region`, `action` | required, the object's | region of the addresses; operation |
+//! | `addresses`, `active` | the insider's own, all | pool, and how many are in use at a time while the pool is worked through |
+//! | `region` | none | region of the pool, required with one |
+//! | `action`, `bulk` | the object's, 1 | operation; records and bytes an access returns, as a multiple of the object's usual ones |
 //! | `duty` | always | `{ hours = [22, 6], weekdays = ["sat", "sun"], on_days = 3, off_days = 4, cv = 0.2 }`, local time |
 //! | `in_truth` | `true` | whether the phase counts in `truth.json` |
 //!

@@ -31,9 +31,26 @@ pub(crate) struct PhasePlan {
     main_object: u16,
     mix: Alias,
     action: Option<u16>,
-    first_source: u32,
-    addresses: u32,
+    bulk: f32,
+    pool: Option<Pool>,
+}
+
+/// Addresses of a phase's own.
+#[derive(Debug, Clone, Copy)]
+struct Pool {
+    first: u32,
+    size: u32,
+    /// In use at a time.
     active: u32,
+}
+
+impl Pool {
+    /// The address of the `n`-th of `total` accesses: the part in use slides through the pool.
+    fn address(self, n: u64, total: u64, at: Seed) -> u32 {
+        let slide = u64::from(self.size - self.active);
+        let place = (slide as f64 * n as f64 / total as f64) as u64 + at.below(1, u64::from(self.active));
+        self.first + place as u32
+    }
 }
 
 /// How large a phase is.
@@ -41,6 +58,8 @@ pub(crate) struct PhasePlan {
 pub(crate) enum Volume {
     /// Share of the whole log's traffic in the phase.
     Share(f64),
+    /// Multiple of what its key or insider does honestly in the phase.
+    Lift(f64),
     /// Accesses in all.
     Accesses(u64),
 }
@@ -54,10 +73,12 @@ pub(crate) struct Access {
     pub(crate) in_truth: bool,
     pub(crate) object: u16,
     pub(crate) action: Option<u16>,
-    pub(crate) source: u32,
+    /// The actor's own address of the day where absent.
+    pub(crate) source: Option<u32>,
     /// Account index, or the index near which an id without account was tried.
     pub(crate) account: u64,
     pub(crate) missing: bool,
+    pub(crate) bulk: f32,
     /// Random bits for what else the record needs.
     pub(crate) random: u64,
 }
@@ -79,16 +100,21 @@ impl PhasePlan {
         let last_hour = hour(Micros(end.0 - 1)).min(calendar.hours - 1);
         let pace = (first_hour..=last_hour).map(|at| pace(spec, calendar, at, (start, end), seed.child(1)));
         let days = (end.0 - start.0) as f64 / Micros::DAY as f64;
-        let volume = match (spec.share, spec.per_day, spec.accesses) {
+        let volume = match (spec.share, spec.lift, spec.per_day, spec.accesses) {
             (Some(share), ..) => Volume::Share(share),
-            (_, Some(per_day), _) => Volume::Accesses((per_day * days).round() as u64),
+            (_, Some(lift), ..) => Volume::Lift(lift),
+            (.., Some(per_day), _) => Volume::Accesses((per_day * days).round() as u64),
             (.., accesses) => Volume::Accesses(accesses.unwrap_or(0)),
         };
-        let region = if spec.region == home {
-            0
-        } else {
-            abroad.iter().position(|region| *region == spec.region).map_or(0, |index| index as u16 + 1)
-        };
+        let region = spec.region.as_deref().filter(|&region| region != home).and_then(|wanted| {
+            let index = abroad.iter().position(|region| region == wanted)?;
+            Some(index as u16 + 1)
+        });
+        let pool = spec.addresses.map(|size| Pool {
+            first: world.sources.extend_leak(size, region.unwrap_or(0)),
+            size,
+            active: spec.active.unwrap_or(size).min(size),
+        });
         let weights: Vec<f32> = spec.objects.iter().map(|object| object.weight).collect();
         let accounts = spec.accounts.unwrap_or(world.subjects.count).min(world.subjects.count);
         let objects: Vec<u16> =
@@ -111,9 +137,8 @@ impl PhasePlan {
             objects,
             mix: Alias::new(&weights),
             action: spec.action.as_ref().map(|action| action_id(actions, action)),
-            first_source: world.sources.extend_leak(spec.addresses, region),
-            addresses: spec.addresses,
-            active: spec.active.unwrap_or(spec.addresses).min(spec.addresses),
+            bulk: spec.bulk,
+            pool,
         }
     }
 
@@ -164,9 +189,9 @@ impl PhasePlan {
         self.main_object
     }
 
-    /// The first address of the pool.
-    pub(crate) fn first_source(&self) -> u32 {
-        self.first_source
+    /// The first address of the pool, if there is one.
+    pub(crate) fn first_source(&self) -> Option<u32> {
+        self.pool.map(|pool| pool.first)
     }
 
     /// Accesses in an hour of the calendar.
@@ -192,18 +217,16 @@ impl PhasePlan {
         for n in first..first + count {
             let at = self.seed.child(5).child(n);
             let (account, missing) = self.account(n, at);
-            let slide = u64::from(self.addresses - self.active);
-            let address =
-                (slide as f64 * n as f64 / total as f64) as u64 + at.below(1, u64::from(self.active));
             out.push(Access {
                 arrival: from + (((n - first) as f64 + at.unit(0)) * step) as i64,
                 leak,
                 in_truth: self.in_truth,
                 object: self.objects.get(self.mix.draw(at.bits(2)) as usize).copied().unwrap_or(0),
                 action: self.action,
-                source: self.first_source + address as u32,
+                source: self.pool.map(|pool| pool.address(n, total, at)),
                 account,
                 missing,
+                bulk: self.bulk,
                 random: at.bits(3),
             });
         }

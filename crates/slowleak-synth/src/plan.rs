@@ -11,7 +11,7 @@ use crate::chance::Seed;
 use crate::leak::{Leak, resolve};
 use crate::phase::Volume;
 use crate::scenario::{Files, Scenario};
-use crate::world::World;
+use crate::world::{Stream, World};
 
 /// Everything that is settled before the first record is drawn.
 #[derive(Debug)]
@@ -40,8 +40,10 @@ impl Plan {
         let calendar = Calendar::new(scenario, seed.child(1));
         let mut world = World::new(scenario, &calendar, seed.child(2));
         let mut leaks = resolve(scenario, &calendar, &mut world, seed.child(3));
-        let weights = hour_weights(&calendar, &world);
-        let leaked = size_leaks(&mut leaks, &weights, &calendar, rows);
+        let weights = hour_weights(&calendar, &world, |_| true);
+        let carried: Vec<Vec<f64>> =
+            leaks.iter().map(|leak| carrier_weights(leak, &calendar, &world)).collect();
+        let leaked = size_leaks(&mut leaks, &weights, &carried, &calendar, rows);
         let honest = apportion(&weights, rows - leaked);
         let files = cut(scenario.file.files, &calendar, rows);
         let population = &scenario.file.population;
@@ -56,14 +58,14 @@ impl Plan {
     }
 }
 
-/// Expected honest traffic of each hour, in any unit.
-fn hour_weights(calendar: &Calendar, world: &World) -> Vec<f64> {
+/// Expected honest traffic of each hour by some of the streams, in any unit.
+fn hour_weights(calendar: &Calendar, world: &World, some: impl Fn(&Stream) -> bool + Sync) -> Vec<f64> {
     let by_day: Vec<Vec<f64>> = (0..calendar.days())
         .into_par_iter()
         .map_init(Vec::new, |levels, day| {
             world.levels(day, calendar.weekday(day), levels);
             let mut sums = vec![0.0; world.seasons.len()];
-            for (stream, &level) in world.streams.iter().zip(levels.iter()) {
+            for (stream, &level) in world.streams.iter().zip(levels.iter()).filter(|(s, _)| some(s)) {
                 sums[usize::from(stream.season)] += f64::from(level);
             }
             sums
@@ -80,13 +82,29 @@ fn hour_weights(calendar: &Calendar, world: &World) -> Vec<f64> {
     (0..calendar.hours).map(weight).collect()
 }
 
+/// Expected honest traffic of each hour by a leak's key or insider; empty where no phase needs to know.
+fn carrier_weights(leak: &Leak, calendar: &Calendar, world: &World) -> Vec<f64> {
+    if leak.phases.iter().any(|phase| matches!(phase.volume, Volume::Lift(_))) {
+        hour_weights(calendar, world, |stream| leak.is_carried_by(stream))
+    } else {
+        Vec::new()
+    }
+}
+
 /// Gives every phase its number of accesses; returns their sum, which is below `rows`.
 ///
 /// With honest records `B`, phases by share `s` of the log in their interval, where a part `b` of the honest
-/// traffic falls, have `B b s / (1 - s)` accesses, and all together must make `rows`.
-fn size_leaks(leaks: &mut [Leak], weights: &[f64], calendar: &Calendar, rows: u64) -> u64 {
+/// traffic falls, have `B b s / (1 - s)` accesses, phases by lift that multiple of their carrier's part, and all
+/// together must make `rows`.
+fn size_leaks(
+    leaks: &mut [Leak],
+    weights: &[f64],
+    carried: &[Vec<f64>],
+    calendar: &Calendar,
+    rows: u64,
+) -> u64 {
     let total: f64 = weights.iter().sum();
-    let part = |start: Micros, end: Micros| {
+    let part = |weights: &[f64], start: Micros, end: Micros| {
         let within = |hour: usize| {
             let first = calendar.hour_start(hour).0;
             let covered = (first + Micros::HOUR).min(end.0) - first.max(start.0);
@@ -94,24 +112,24 @@ fn size_leaks(leaks: &mut [Leak], weights: &[f64], calendar: &Calendar, rows: u6
         };
         (0..weights.len()).map(within).sum::<f64>() / total
     };
-    let phases = || leaks.iter().flat_map(|leak| &leak.phases);
-    let factors: Vec<f64> = phases()
-        .map(|phase| match phase.volume {
-            Volume::Share(share) => share / (1.0 - share) * part(phase.start, phase.end),
-            Volume::Accesses(_) => 0.0,
-        })
-        .collect();
-    let fixed: u64 = phases()
-        .map(|phase| match phase.volume {
-            Volume::Accesses(accesses) => accesses,
-            Volume::Share(_) => 0,
-        })
-        .sum();
+    let (mut factors, mut fixed) = (Vec::new(), 0);
+    for (leak, carried) in leaks.iter().zip(carried) {
+        for phase in &leak.phases {
+            factors.push(match phase.volume {
+                Volume::Share(share) => share / (1.0 - share) * part(weights, phase.start, phase.end),
+                Volume::Lift(lift) => lift * part(carried, phase.start, phase.end),
+                Volume::Accesses(accesses) => {
+                    fixed += accesses;
+                    0.0
+                }
+            });
+        }
+    }
     let honest = rows.saturating_sub(fixed) as f64 / (1.0 + factors.iter().sum::<f64>());
     let mut left = rows;
     for (phase, factor) in leaks.iter_mut().flat_map(|leak| &mut leak.phases).zip(factors) {
         let wanted = match phase.volume {
-            Volume::Share(_) => (honest * factor).round() as u64,
+            Volume::Share(_) | Volume::Lift(_) => (honest * factor).round() as u64,
             Volume::Accesses(accesses) => accesses,
         };
         let count = wanted.min(left);

@@ -163,6 +163,15 @@ impl World {
         format!("{group_name}-{:06x}", scatter.at(key as u64))
     }
 
+    /// Adds a user of whom the honest traffic knows nothing; returns its index.
+    pub(crate) fn add_stranger(&mut self, name: &str) -> Option<u32> {
+        let mut stranger = self.users.first()?.clone();
+        name.clone_into(&mut stranger.name);
+        (stranger.story.born, stranger.story.retired) = (None, None);
+        self.users.push(stranger);
+        Some(self.users.len() as u32 - 1)
+    }
+
     /// Gives every key an owner: its only user where that is a person, else someone who stays.
     fn name_owners(&mut self) {
         let mut only_user = vec![None; self.keys.len()];

@@ -260,6 +260,67 @@ fn an_insider_uses_the_own_key_at_the_given_hours() {
 }
 
 #[test]
+fn a_lift_is_a_multiple_of_what_the_key_does_anyway() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = r#"{ shared = { share = 0.15, group = "customer" } }"#;
+    let text = leaking(shared, "\"of-key\"", "foreign = 0.0\ntrips = 0.0")
+        .replace("share = 0.01\n", "lift = 0.54\n");
+    let made = generate(&text, dir.path(), 80_000, 21);
+    let leak = &made.truth.leaks[0];
+    let (start, end) = (Micros::from(leak.start).0, Micros::from(leak.end).0);
+    let log = read(dir.path());
+    let within = log.iter().filter(|r| r.key == leak.key && (start..end).contains(&r.time));
+    let (leaked, honest): (Vec<&Record>, Vec<&Record>) = within.partition(|r| r.region == "cn");
+    let lift = leaked.len() as f64 / honest.len() as f64;
+    assert!((lift - 0.54).abs() < 0.05, "{lift}");
+}
+
+#[test]
+fn copies_are_leaks_by_different_people_from_their_own_addresses() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = leaking("\"own\"", "{ insider = \"support\" }", "")
+        .replace("dimension = \"key\"", "dimension = \"user\"\ncopies = 3")
+        .replace("addresses = 50\nactive = 5\nregion = \"cn\"\n", "")
+        .replace("share = 0.01\n", "accesses = 300\nbulk = 1000\n");
+    let made = generate(&text, dir.path(), 80_000, 22);
+    let names: Vec<&str> = made.truth.leaks.iter().map(|leak| leak.scenario.as_str()).collect();
+    assert_eq!(names, ["test-leak-000", "test-leak-001", "test-leak-002"]);
+    let log = read(dir.path());
+    let people: BTreeSet<&Option<String>> = made.truth.leaks.iter().map(|leak| &leak.user).collect();
+    assert_eq!(people.len(), 3);
+    for person in people {
+        let own: Vec<&Record> = log.iter().filter(|r| r.user == *person).collect();
+        let (leaked, honest): (Vec<&Record>, Vec<&Record>) =
+            own.into_iter().partition(|r| r.object == "account-edit");
+        assert_eq!(leaked.len(), 300);
+        let known: BTreeSet<&String> = honest.iter().map(|r| &r.source).collect();
+        let at_home = leaked.iter().filter(|r| known.contains(&r.source)).count();
+        assert!(at_home > 150, "{at_home} of 300 from addresses that the person works from");
+        let rows = |records: &[&Record]| mean(&records.iter().map(|r| r.rows as f64).collect::<Vec<_>>());
+        assert!(rows(&leaked) > 20.0 * rows(&honest), "{} {}", rows(&leaked), rows(&honest));
+    }
+}
+
+#[test]
+fn a_new_user_does_nothing_before_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let credential = r#"{ dedicated = { key = "partner", issued = 2025-03-28 } }"#;
+    let text = leaking(credential, "{ new = \"joiner\" }", "")
+        .replace("dimension = \"key\"", "dimension = \"user\"");
+    let made = generate(&text, dir.path(), 50_000, 23);
+    let leak = &made.truth.leaks[0];
+    assert_eq!((leak.entity.as_str(), leak.key.as_deref()), ("joiner", Some("partner")));
+    let log = read(dir.path());
+    let seen: Vec<&Record> = log.iter().filter(|r| r.user == leak.user).collect();
+    assert!(seen.len() > 100);
+    assert!(seen.iter().all(|r| r.key == leak.key && r.object == "account-edit"));
+    assert_eq!(seen.len(), log.iter().filter(|r| r.key == leak.key).count());
+    let mut registry = Registry::default();
+    registry.read_people(&dir.path().join("people.csv")).unwrap();
+    assert_eq!(registry.people["joiner"].left_at, None);
+}
+
+#[test]
 fn the_background_breaks_no_registry_rule() {
     let dir = tempfile::tempdir().unwrap();
     generate(&format!("{SPAN}[life]\nborn = 0.3\nretired = 0.3\n"), dir.path(), 150_000, 6);
@@ -529,6 +590,20 @@ fn wrong_scenarios_are_refused_with_line_and_remedy() {
         (leak.replace("[{ name = \"account-edit\" }]", "[{ name = \"orders\" }]"), 24, "not an object"),
         (leak.replace("region = \"cn\"", "region = \"xx\""), 29, "neither home nor abroad"),
         (leak.replace("dimension = \"key\"", "dimension = \"user\""), 16, "can not name"),
+        (leak.replace("share = 0.01\n", "lift = 0.5\n"), 23, "have none"),
+        (leak.replace("region = \"cn\"\n", ""), 20, "no region"),
+        (leak.replace("addresses = 50\n", ""), 20, "no insider"),
+        (leak.replace("misses = 0.25", "bulk = 0"), 26, "bulk = 0 is out of range"),
+        (
+            leak.replace("dimension = \"key\"", "dimension = \"key\"\ncopies = 0"),
+            17,
+            "copies = 0 is out of range",
+        ),
+        (
+            leaking("{ shared = { share = 0.1 } }", "{ new = \"x\" }", ""),
+            18,
+            "a new user on a key that others use",
+        ),
     ];
     for (text, line, cause) in cases {
         let error = Scenario::parse(&text, "bad.toml").unwrap_err();
@@ -553,4 +628,26 @@ fn the_shipped_scenarios_are_sound() {
         let made = scenario.generate(dir.path(), &options, &|_| {}).unwrap();
         assert_eq!(made.truth.leaks.len(), leaks, "{name}");
     }
+}
+
+#[test]
+fn the_scenarios_of_the_quality_bench_are_sound() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/quality");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.extension().is_none_or(|extension| extension != "toml") || name == "bench" {
+            continue;
+        }
+        let scenario = Scenario::read(&path).unwrap();
+        assert_eq!(scenario.name(), name, "a scenario is named as its file");
+        let leaks = std::fs::read_to_string(&path).unwrap().contains("[[leak]]");
+        let dir = tempfile::tempdir().unwrap();
+        let options = GenerateOptions { rows: Some(150_000), seed: Some(1) };
+        let made = scenario.generate(dir.path(), &options, &|_| {}).unwrap();
+        assert_eq!(made.truth.leaks.is_empty(), !leaks, "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 30, "{seen}");
 }
