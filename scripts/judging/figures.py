@@ -27,7 +27,9 @@ def figures(results: list[dict], who: str = "slowleak") -> dict[str, float | Non
     false = sum(r["by"][who]["false"] for r in results)
     findings = sum(r["by"][who]["findings"] for r in results)
     events = sum(iou >= EVENT for iou in ious)
-    delays = [delay for r in results if who == "slowleak" for delay in r.get("delays", [])]
+    known = [pair for r in results if "delays" in r for pair in zip(r["leaks"], r["delays"], strict=True)]
+    delays = [float("inf") if delay is None else delay for _, delay in known]
+    lost = [1.0 if delay is None else min(delay / leak["days"], 1.0) for leak, delay in known]
     return {
         "seeds": len(results),
         "leaks": len(every),
@@ -38,7 +40,7 @@ def figures(results: list[dict], who: str = "slowleak") -> dict[str, float | Non
         "iou_90": share(sum(iou >= 0.9 for iou in ious), len(every)),
         "iou_95": share(sum(iou >= 0.95 for iou in ious), len(every)),
         "ends_within_a_day": share(sum(abs(m["end_error_hours"]) <= 24 for _, m in found), len(every)),
-        "edges_minute": share(sum(within(m, 1 / 60) for _, m in found), len(every)),
+        "edges_hour": share(sum(within(m, 1) for _, m in found), len(every)),
         # Findings of one leak beyond the first.
         "split": share(sum(outcome["duplicates"] for _, outcome in every), len(every)),
         # Not found, but a false finding of another name has the leak's interval.
@@ -46,10 +48,12 @@ def figures(results: list[dict], who: str = "slowleak") -> dict[str, float | Non
         "false_a_log": share(false, len(results)),
         "false_share": share(false, findings),
         "flagged": share(false, sum(r["principals"] for r in results)),
+        # Of s6-honest, where 60% of the keys and users are born within the span.
         "false_births": share(false, sum(r["principals"] for r in results) * 0.6),
         # A leak that is never found counts as later than any that is.
-        "delay_days": statistics.median(float("inf") if d is None else d for d in delays) if delays else None,
-        "delays_known": len(delays),
+        "delay_days": statistics.median(delays) if delays else None,
+        # Share of the accounts, were they read at an even pace.
+        "lost": statistics.median(lost) if lost else None,
     }
 
 

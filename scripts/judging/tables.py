@@ -16,13 +16,13 @@ def targets(scenarios: list[Scenario], by_name: dict[str, list[dict]]) -> str:
     """Every target, and what was measured beside it."""
     lines = [
         "| | scenario | target | met | seeds | leaks | found | under another name | IoU >= 0.5 "
-        "| IoU >= 0.95 | mean IoU | again | ends within a day | delay, days | false a log | flagged |",
-        "| --- | --- | --- | --- | ---: " + "| ---: " * 11 + "|",
+        "| IoU >= 0.95 | mean IoU | again | ends within a day | delay, days | lost by then | false a log | flagged |",
+        "| --- | --- | --- | --- | ---: " + "| ---: " * 12 + "|",
     ]
     for scenario in scenarios:
         results = by_name.get(scenario.name, [])
         if not results:
-            lines.append(f"| {scenario.row} | `{scenario.name}` | {scenario.target} | not run |" + " |" * 12)
+            lines.append(f"| {scenario.row} | `{scenario.name}` | {scenario.target} | not run |" + " |" * 13)
             continue
         f = figures(results)
         cells = [
@@ -41,6 +41,7 @@ def targets(scenarios: list[Scenario], by_name: dict[str, list[dict]]) -> str:
                 )
             ),
             number(f["delay_days"], ".1f"),
+            number(f["lost"], ".0%"),
             number(f["false_a_log"]),
             number(f["flagged"], ".3%"),
         ]
