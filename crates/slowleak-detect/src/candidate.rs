@@ -5,7 +5,7 @@ use std::ops::Range;
 use slowleak_record::{Field, Micros};
 use slowleak_rollup::{Dimension, Metric};
 
-use crate::attribution::Cause;
+use crate::cause::Cause;
 use crate::finding::{Detector, Evidence};
 
 /// One interval of one entity in one view and metric, with what is known about it.

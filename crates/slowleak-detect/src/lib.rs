@@ -9,42 +9,26 @@
 //!
 //! This crate knows rollups and registries; it knows neither files nor raw records.
 
-mod attribution;
-mod baseline;
-mod calibrate;
 mod candidate;
-mod carriers;
+mod cause;
 mod config;
-mod daily;
+mod days;
 mod detect;
-mod edges;
-mod episode;
-mod family;
 mod finding;
-mod fold;
-mod grid;
-mod identity;
-mod issues;
-mod noise;
+mod leak;
 mod pattern;
-mod peers;
-mod presence;
 mod quality;
+mod rate;
 mod rules;
-mod score;
-mod search;
 mod sensitivity;
-mod series;
 mod severity;
-mod slices;
 mod suppress;
-mod wording;
 
 pub use config::DetectConfig;
 pub use detect::{Known, detect};
 pub use finding::{Detection, Detector, Evidence, Family, Finding, Point, Scope, Severity, Share};
-pub use issues::Issues;
 pub use pattern::Pattern;
 pub use quality::{EVENT_IOU, FalseFinding, LeakOutcome, Match, Quality, SeverityCount, quality};
+pub use rules::issues::Issues;
 pub use sensitivity::Sensitivity;
 pub use suppress::{Patterns, Suppressing, Suppression};

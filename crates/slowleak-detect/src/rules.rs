@@ -6,6 +6,7 @@
 
 mod dormant;
 mod issue;
+pub(crate) mod issues;
 mod lifetime;
 mod region;
 mod stale;
@@ -17,10 +18,10 @@ use slowleak_rollup::{DayTable, Lookup, Metric, Table, View};
 
 use crate::candidate::{Candidate, Fact, Grade};
 use crate::config::DetectConfig;
+use crate::days::grid::Grid;
+use crate::days::slices::Slices;
 use crate::finding::Detector;
-use crate::grid::Grid;
-use crate::issues::Issues;
-use crate::slices::Slices;
+use crate::rules::issues::Issues;
 
 pub(crate) use lifetime::end_of;
 

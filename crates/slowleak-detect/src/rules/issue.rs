@@ -6,7 +6,7 @@ use slowleak_record::Field;
 use super::{EVER, FOR_GOOD, Rules, Suspect, date};
 use crate::candidate::Fact;
 use crate::finding::Detector;
-use crate::issues::Issue;
+use crate::rules::issues::Issue;
 
 pub(super) fn suspects<'a>(rules: &'a Rules<'_>) -> Vec<Suspect<'a>> {
     let Some(issues) = rules.issues else { return Vec::new() };

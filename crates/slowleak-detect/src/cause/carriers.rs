@@ -8,13 +8,13 @@ use std::ops::Range;
 
 use slowleak_record::{Field, Registry};
 
-use crate::attribution::{Carrier, Cause};
-use crate::daily::Daily;
-use crate::family::{Family, Found};
-use crate::grid::Grid;
+use crate::cause::{Carrier, Cause};
+use crate::days::daily::Daily;
+use crate::days::grid::Grid;
+use crate::days::slices::{Slice, Slices};
+use crate::rate::family::{Family, Found};
+use crate::rate::score::Sample;
 use crate::rules::end_of;
-use crate::score::Sample;
-use crate::slices::{Slice, Slices};
 
 /// Carriers looked at: an excess of many, each with a little of it, is nobody's habit.
 const MOST_CARRIERS: usize = 3;

@@ -3,8 +3,8 @@
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
-use crate::attribution::Cause;
 use crate::candidate::Fact;
+use crate::cause::Cause;
 use crate::finding::Finding;
 
 /// The finding's summary. `fact` is how the entity was used, where a rule says so.

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use slowleak_rollup::Metric;
 
-use crate::daily::Daily;
-use crate::grid::Grid;
-use crate::peers::{Peers, Week, weekday_profile};
-use crate::presence::presence;
+use crate::days::daily::Daily;
+use crate::days::grid::Grid;
+use crate::days::presence::presence;
+use crate::rate::peers::{Peers, Week, weekday_profile};
 
 /// How far an entity's response to common days is believed to lie from one, as a standard deviation.
 const LOADING_SPREAD: f64 = 0.5;

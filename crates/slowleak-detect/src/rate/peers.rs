@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::daily::Daily;
-use crate::grid::Grid;
-use crate::presence::presence;
+use crate::days::daily::Daily;
+use crate::days::grid::Grid;
+use crate::days::presence::presence;
 
 /// Shares of a week, mean one.
 pub(crate) type Week = [f64; 7];

@@ -4,7 +4,7 @@
 //! far more than seven independent days would. Matching the dispersion to the interval's length is what
 //! keeps false alarms at their nominal rate.
 
-use crate::peers::weighted_quantile;
+use crate::rate::peers::weighted_quantile;
 
 /// Stretches, in days, at which dispersion is measured.
 pub(crate) const STRETCHES: [usize; 3] = [1, 7, 28];

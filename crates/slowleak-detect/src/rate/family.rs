@@ -6,17 +6,17 @@ use rayon::prelude::*;
 use slowleak_record::Field;
 use slowleak_rollup::Metric;
 
-use crate::attribution::Cause;
-use crate::baseline::{Level, lowest_plateau, mean_level};
-use crate::calibrate::Tail;
+use crate::cause::Cause;
 use crate::config::DetectConfig;
-use crate::daily::Daily;
-use crate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
-use crate::grid::Grid;
-use crate::noise::{Noise, Pool, Scatter};
-use crate::peers::Peers;
-use crate::score::{RATIOS, Sample, profile_score, two_sample_bound};
-use crate::series::Series;
+use crate::days::daily::Daily;
+use crate::days::grid::Grid;
+use crate::rate::baseline::{Level, lowest_plateau, mean_level};
+use crate::rate::calibrate::Tail;
+use crate::rate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
+use crate::rate::noise::{Noise, Pool, Scatter};
+use crate::rate::peers::Peers;
+use crate::rate::score::{RATIOS, Sample, profile_score, two_sample_bound};
+use crate::rate::series::Series;
 
 /// Score from which an interval is kept out of its own baseline, nats.
 const MASK_NATS: f64 = 15.0;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use slowleak_record::{Field, Window};
 use slowleak_rollup::DayTable;
 
-use crate::grid::Grid;
+use crate::days::grid::Grid;
 
 /// Events (and, where sketched, distinct subjects) of every entity of a view by day of the grid.
 #[derive(Debug, Clone)]

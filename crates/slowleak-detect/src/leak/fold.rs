@@ -5,7 +5,7 @@ use std::ops::Range;
 use slowleak_record::Field;
 
 use crate::candidate::{Candidate, Grade};
-use crate::slices::Slices;
+use crate::days::slices::Slices;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
 const SHARED: f64 = 0.5;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use slowleak_record::Field;
 use slowleak_rollup::Dimension;
 
-use crate::daily::Daily;
+use crate::days::daily::Daily;
 
 /// The event counts by day of every view, with a look-up by parts.
 pub(crate) struct Slices<'a> {

@@ -9,10 +9,11 @@ use std::ops::Range;
 
 use slowleak_record::{Field, Micros, Registry};
 
-use crate::daily::Daily;
+use crate::cause::Cause;
+use crate::days::daily::Daily;
+use crate::days::grid::Grid;
+use crate::days::slices::Slices;
 use crate::finding::Share;
-use crate::grid::Grid;
-use crate::slices::Slices;
 
 /// Share of the excess that a cause must carry to explain it: most of it.
 const EXPLAINED: f64 = 0.5;
@@ -24,28 +25,6 @@ const MIGRATION_DAYS: usize = 28;
 const ISSUED_DAYS: i64 = 30;
 /// Slices named a view; the rest is summed.
 const NAMED: usize = 5;
-
-/// The honest cause of an excess.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// Keys or users that first appeared with the rise carry it, and nothing is known against them; the
-    /// largest first.
-    Newcomers { by: Field, names: Vec<String> },
-    /// A few persons or keys carry it, and did nothing unusual as a whole; the largest first.
-    Carried { by: Field, carriers: Vec<Carrier> },
-    /// The same people or sources left another key by as much.
-    Migration { from: String },
-    /// So many entities of the view rose as much that it is more likely a custom.
-    Common { count: usize },
-}
-
-/// Who carries an excess, with all its events in those days, and how many are usual.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Carrier {
-    pub(crate) name: String,
-    pub(crate) did: u64,
-    pub(crate) usual: u64,
-}
 
 /// An excess to be explained: who, when, and how much.
 pub(crate) struct Excess<'a> {

@@ -3,7 +3,7 @@
 //! A person on leave, a service not yet born and a retired key say nothing about their own rate: stretches
 //! of a week or more without an event are left out of every estimate.
 
-use crate::grid::Grid;
+use crate::days::grid::Grid;
 
 /// A silence of this many days or more is absence.
 const ABSENCE_DAYS: usize = 7;

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::baseline::Level;
-use crate::noise::Noise;
-use crate::score::{RATIOS, Sample, profile_score, ratio_terms, two_sample_bound};
-use crate::search::{Lane, best_intervals, best_single};
-use crate::series::Series;
+use crate::rate::baseline::Level;
+use crate::rate::noise::Noise;
+use crate::rate::score::{RATIOS, Sample, profile_score, ratio_terms, two_sample_bound};
+use crate::rate::search::{Lane, best_intervals, best_single};
+use crate::rate::series::Series;
 
 /// Longest interval, in days, that a day's own dispersion is enough to judge.
 pub(crate) const SHORT_DAYS: usize = 6;
