@@ -32,6 +32,10 @@ pub(crate) struct Candidate {
     pub(crate) cause: Option<Cause>,
     /// Of a rule: what it states.
     pub(crate) fact: Option<Fact>,
+    /// What it was, to follow the name in a sentence, where figures alone do not say.
+    pub(crate) note: Option<String>,
+    /// With whom it exchanged what it does.
+    pub(crate) partner: Option<String>,
     /// Exact start and end, where they are facts and not to be searched for.
     pub(crate) edges: Option<(Micros, Micros)>,
     /// Daily (observed, expected) over the whole grid.

@@ -11,6 +11,7 @@ use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
 use crate::leak::Writer;
 use crate::leak::fold::fold;
+use crate::profile::{Exchanges, Parts, Profiles};
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::rules::issues::Issues;
@@ -57,9 +58,14 @@ pub fn detect<'k, L: Lookup>(
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
-    let tails = rates.tails();
+    let parts = Parts::of(&log);
+    let profiles = Profiles::run(log, &parts);
+    let exchanges = Exchanges::read(log, rollup)?;
+    let tails = rates.tails() + profiles.tails() + exchanges.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
+    candidates.extend(profiles.candidates(tails));
+    candidates.extend(exchanges.candidates(tails));
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut findings: Vec<Finding> =

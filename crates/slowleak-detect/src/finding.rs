@@ -77,11 +77,15 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// Accesses of a kind, or of subjects, that are not the entity's own.
+    Profile,
+    /// From a day on two users work as each other did before.
+    Swap,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -91,6 +95,8 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Profile,
+        Self::Swap,
     ];
 
     /// The word of the contract.
@@ -105,12 +111,14 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Profile => "profile",
+            Self::Swap => "swap",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Profile | Self::Swap)
     }
 }
 

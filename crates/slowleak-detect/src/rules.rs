@@ -116,6 +116,8 @@ impl Rules<'_> {
             expected_false: None,
             cause: None,
             fact: Some(suspect.fact.clone()),
+            note: None,
+            partner: None,
             edges: Some((misuse.used.start, misuse.used.end)),
             timeline,
         }

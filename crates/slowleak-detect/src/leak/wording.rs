@@ -3,12 +3,12 @@
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
-use crate::candidate::Fact;
-use crate::cause::Cause;
-use crate::finding::Finding;
+use crate::candidate::{Candidate, Fact};
+use crate::finding::{Detector, Finding};
 
-/// The finding's summary. `fact` is how the entity was used, where a rule says so.
-pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fact>) -> String {
+/// The finding's summary, in the words of its leading candidate where figures alone do not say what was seen.
+pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
+    let (cause, fact) = (lead.cause.as_ref(), lead.fact.as_ref());
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
     let still = if finding.open { ", still going on" } else { "" };
@@ -19,6 +19,17 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
         let times = count(finding.observed);
         return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
     }
+    let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+    if let Some(note) = &lead.note {
+        let (observed, usual) = (count(finding.observed), count(finding.expected));
+        return match finding.detector {
+            Detector::Swap => format!(
+                "{who} {note}: {observed} accesses {when}, of which its former habits account for \
+                 {usual}{accounts}{still}{cause}"
+            ),
+            _ => format!("{who}: {observed} {note} {when}, where {usual} were expected of so many accesses{still}{cause}"),
+        };
+    }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
         _ => "accesses",
@@ -28,7 +39,6 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
     } else {
         "none expected".to_owned()
     };
-    let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
     format!("{who}: {} {unit} {when}, {times}{accounts}{still}{cause}", count(finding.observed))
 }
 

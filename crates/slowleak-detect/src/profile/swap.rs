@@ -1,0 +1,212 @@
+//! Two people who from a day on work as each other did: ids exchanged, or one account handed on. Volume shows nothing.
+//!
+//! In: on which days each entity touched what ([`Habit`]). Out: pairs, with the day. For entities a and b and a day t, the
+//! evidence that a is b since t is the log-likelihood ratio of what a touched since then under what b touched before
+//! against what a itself did before:
+//!
+//! ```text
+//! e(a, b, t) = sum over v of m[a, v] ln(p[b, v] / p[a, v]),   p[x, v] = (n[x, v] + A q[v]) / (n[x] + A)
+//! ```
+//!
+//! with n the days before t on which x touched v, m those since, and q the shares of v in everybody's days (the mean of a
+//! Dirichlet posterior; nothing is fitted to the days since). A pair is as sure as the lesser of e(a, b, t) and
+//! e(b, a, t): a new job makes one of them large, an exchange both. Days, not accesses, are counted, since accesses come
+//! in bursts; what habits wander all the same is divided out, as in quasi-likelihood (McCullagh and Nelder, "Generalized
+//! Linear Models", 1989, chapter 9): by the median over entities of how much their own two halves differ, against chance.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+/// The shares of everybody count as much as this many days of an entity.
+const PRIOR_DAYS: f64 = 5.0;
+/// Days and values that an entity must have touched on either side.
+const LEAST: f64 = 20.0;
+/// Days, at the most, that are tried at first; then those around the best.
+const SPLITS: usize = 64;
+/// The least distance of these, and from either end of the log, in days.
+const WEEK: usize = 7;
+
+/// The (day, value) pairs of an entity, each once, ascending.
+pub(crate) type Habit = Vec<(usize, usize)>;
+
+/// A pair of entities, by position, with the day of the exchange.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) partner: usize,
+    pub(crate) day: usize,
+    /// Nats, tempered.
+    pub(crate) score: f64,
+}
+
+/// The habits of entities, ready to be compared.
+pub(crate) struct Habits<'a> {
+    habits: &'a [Habit],
+    days: usize,
+    /// Shares of everybody's values.
+    shares: Vec<f64>,
+    /// How much more habits wander than chance; at least 1.
+    wander: f64,
+}
+
+impl<'a> Habits<'a> {
+    /// Habits over values 0 to `values` on a log of so many days.
+    pub(crate) fn of(habits: &'a [Habit], values: usize, days: usize) -> Self {
+        let mut shares = vec![0.0; values];
+        for habit in habits {
+            let weight = (habit.len().max(1) as f64).sqrt().recip();
+            habit.iter().for_each(|(_, value)| shares[*value] += weight);
+        }
+        let all: f64 = shares.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        shares.iter_mut().for_each(|share| *share /= all);
+        let mut wander: Vec<f64> = habits.iter().filter_map(|habit| wander(habit)).collect();
+        wander.sort_by(f64::total_cmp);
+        let wander = wander.get(wander.len() / 2).copied().unwrap_or(1.0).max(1.0);
+        Self { habits, days, shares, wander }
+    }
+
+    /// How many days can be tried at all.
+    pub(crate) fn splits(&self) -> usize {
+        (self.days / WEEK).saturating_sub(1).min(SPLITS)
+    }
+
+    /// Which entities have habits on both sides of some day.
+    pub(crate) fn known(&self) -> Vec<bool> {
+        self.habits.iter().map(|habit| habit.len() as f64 >= 2.0 * LEAST).collect()
+    }
+
+    /// For each entity the best pair that holds it; `None` where none is more likely than not.
+    pub(crate) fn best(&self) -> Vec<Option<Pair>> {
+        let step = (self.days / (self.splits() + 1)).max(WEEK);
+        let coarse = (1..=self.splits()).map(|split| split * step).filter(|day| day + WEEK <= self.days);
+        let mut best = self.among(&coarse.collect::<Vec<_>>());
+        // The days around the best ones, for the edge.
+        let mut days: Vec<usize> = best.iter().flatten().map(|pair| pair.day).collect();
+        days.sort_unstable();
+        days.dedup();
+        let near = |day: &usize| day.saturating_sub(step - 1).max(1)..(day + step).min(self.days);
+        let mut fine: Vec<usize> = days.iter().flat_map(near).collect();
+        fine.sort_unstable();
+        fine.dedup();
+        for (best, fine) in best.iter_mut().zip(self.among(&fine)) {
+            *best = better(*best, fine);
+        }
+        best
+    }
+
+    fn among(&self, days: &[usize]) -> Vec<Option<Pair>> {
+        let of_days = |days: &[usize]| {
+            let mut best = vec![None; self.habits.len()];
+            for day in days {
+                best = merged(best, self.at(*day));
+            }
+            best
+        };
+        // Fixed portions: the same result whatever the threads; of equals the earliest.
+        days.par_chunks(4).map(of_days).collect::<Vec<_>>().into_iter().fold(
+            vec![None; self.habits.len()],
+            merged,
+        )
+    }
+
+    /// The best partner of each entity for an exchange on this day.
+    fn at(&self, day: usize) -> Vec<Option<Pair>> {
+        let entities = self.habits.len();
+        let split = |habit: &Habit| habit.partition_point(|(at, _)| *at < day);
+        let before: Vec<f64> = self.habits.iter().map(|habit| split(habit) as f64).collect();
+        let since: Vec<f64> = self.habits.iter().map(|habit| (habit.len() - split(habit)) as f64).collect();
+        // Of each value who touched it: (entity, ln(1 + n / (A q)), days since).
+        let mut touched: BTreeMap<usize, Vec<(usize, f64, f64)>> = BTreeMap::new();
+        for (entity, habit) in self.habits.iter().enumerate() {
+            if before[entity] < LEAST || since[entity] < LEAST {
+                continue;
+            }
+            let mut counts = BTreeMap::<usize, (f64, f64)>::new();
+            for (at, value) in habit {
+                let (n, m) = counts.entry(*value).or_default();
+                *(if *at < day { n } else { m }) += 1.0;
+            }
+            for (value, (n, m)) in counts {
+                let gain = (n / (PRIOR_DAYS * self.shares[value])).ln_1p();
+                touched.entry(value).or_default().push((entity, gain, m));
+            }
+        }
+        let mut evidence = vec![0.0; entities * entities];
+        for who in touched.values() {
+            for (a, own, m) in who.iter().filter(|(_, _, m)| *m > 0.0) {
+                let row = &mut evidence[a * entities..(a + 1) * entities];
+                // Who never touched the value has a gain of nothing: a's own is lost.
+                row.iter_mut().for_each(|sum| *sum -= m * own);
+                who.iter().for_each(|(b, gain, _)| row[*b] += m * gain);
+            }
+        }
+        let known: Vec<usize> =
+            (0..entities).filter(|entity| before[*entity] >= LEAST && since[*entity] >= LEAST).collect();
+        let all = |a: usize, b: usize| {
+            evidence[a * entities + b] + since[a] * ((before[a] + PRIOR_DAYS) / (before[b] + PRIOR_DAYS)).ln()
+        };
+        let mut best = vec![None; entities];
+        for (index, &a) in known.iter().enumerate() {
+            for &b in &known[index + 1..] {
+                let score = all(a, b).min(all(b, a)) / self.wander;
+                if score > 0.0 {
+                    best[a] = better(best[a], Some(Pair { partner: b, day, score }));
+                    best[b] = better(best[b], Some(Pair { partner: a, day, score }));
+                }
+            }
+        }
+        best
+    }
+
+    /// The share of what the entity touched since a day that is as before: the overlap of the two profiles, 0 to 1.
+    pub(crate) fn overlap(&self, entity: usize, day: usize) -> f64 {
+        let (counts, before, since) = halves(&self.habits[entity], day);
+        counts.values().map(|(n, m)| f64::min(n / before.max(1.0), m / since.max(1.0))).sum()
+    }
+}
+
+fn merged(mut a: Vec<Option<Pair>>, b: Vec<Option<Pair>>) -> Vec<Option<Pair>> {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = better(*a, b);
+    }
+    a
+}
+
+fn better(a: Option<Pair>, b: Option<Pair>) -> Option<Pair> {
+    match (a, b) {
+        (Some(one), Some(other)) if other.score <= one.score => Some(one),
+        (a, b) => b.or(a),
+    }
+}
+
+/// Days of each value before and since a day, and their sums.
+fn halves(habit: &Habit, day: usize) -> (BTreeMap<usize, (f64, f64)>, f64, f64) {
+    let mut counts = BTreeMap::<usize, (f64, f64)>::new();
+    let mut sums = (0.0, 0.0);
+    for (at, value) in habit {
+        let (n, m) = counts.entry(*value).or_default();
+        let (place, sum) = if *at < day { (n, &mut sums.0) } else { (m, &mut sums.1) };
+        *place += 1.0;
+        *sum += 1.0;
+    }
+    (counts, sums.0, sums.1)
+}
+
+/// The deviance between an entity's two halves over its degrees of freedom: 1 where a habit is kept. `None` where there is
+/// too little of it.
+fn wander(habit: &Habit) -> Option<f64> {
+    let middle = habit.get(habit.len() / 2)?.0;
+    let (counts, before, since) = halves(habit, middle);
+    if before < LEAST || since < LEAST || counts.len() < 2 {
+        return None;
+    }
+    let term = |x: f64, expected: f64| if x > 0.0 { x * (x / expected).ln() } else { 0.0 };
+    let deviance: f64 = counts
+        .values()
+        .map(|(n, m)| {
+            let share = (n + m) / (before + since);
+            2.0 * (term(*n, share * before) + term(*m, share * since))
+        })
+        .sum();
+    Some(deviance / (counts.len() - 1) as f64)
+}
