@@ -68,6 +68,17 @@ impl Candidate {
         self.fact.as_ref().map(|fact| fact.grade)
     }
 
+    /// Its figures times the size of the units that they were in.
+    pub(crate) fn in_counts(&mut self, size: f64) {
+        let figures =
+            [&mut self.observed, &mut self.expected, &mut self.excess_events, &mut self.level_per_day];
+        figures.into_iter().for_each(|figure| *figure *= size);
+        self.timeline.iter_mut().for_each(|(observed, expected)| {
+            *observed *= size;
+            *expected *= size;
+        });
+    }
+
     /// Part of the entity's traffic in the interval that is excess, 0 to 1.
     pub(crate) fn purity(&self) -> f64 {
         if self.observed > 0.0 { ((self.observed - self.expected) / self.observed).max(0.0) } else { 0.0 }

@@ -85,15 +85,13 @@ impl<'a> Profiles<'a> {
         let (band, score) = (found.campaign.band, found.campaign.score);
         let odds = family.expected_false(band, score, family.tested.len(), tails)?;
         let tail = &family.tails[band as usize];
-        if std::env::var_os("PROFILE_DEBUG").is_some() {
-            eprintln!("{}:{} {} {:?} {:?} obs {:.1} exp {:.2} raw {:.1} base {:.1} disp {:.2} scale {:?} odds {odds:.1e} common {:?}",
-                family.daily.table.view, family.metric, family.daily.table.entities[found.entity], found.shape, found.campaign.span(), found.campaign.observed, found.campaign.expected, score, found.campaign.against_baseline, found.campaign.dispersion, tail.scale, tail.common(score));
-        }
         let reported = found.shape == Shape::Step && odds <= self.log.config.max_expected_false;
         let calibrated = tail.calibrated(score).filter(|_| reported)?;
         let mut candidate = candidate(family, found, calibrated, odds);
         candidate.detector = Detector::Profile;
         candidate.note = Some(note.to_owned());
+        let Measure::Part(part) = family.measure() else { return None };
+        candidate.in_counts(part.burst(found.entity));
         // What is counted is a part of the accesses: nobody can count it again between other edges.
         let end = self.log.grid.start(candidate.days.end).min(self.log.grid.end());
         candidate.edges = Some((self.log.grid.start(candidate.days.start), end));

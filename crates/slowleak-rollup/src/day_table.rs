@@ -65,7 +65,8 @@ impl DayTable {
             days.subjects = cells.par_iter().map(estimate).collect();
             if matches!(table.view.dimension.parts(), [Field::Key | Field::User]) {
                 let of_entity = |entity: usize| fresh(&table.subjects, &cells[days.cells(entity)]);
-                let entities: Vec<Vec<f64>> = (0..days.entities.len()).into_par_iter().map(of_entity).collect();
+                let entities: Vec<Vec<f64>> =
+                    (0..days.entities.len()).into_par_iter().map(of_entity).collect();
                 days.fresh = entities.into_iter().flatten().collect();
             }
         }

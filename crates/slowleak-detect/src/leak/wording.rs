@@ -27,7 +27,9 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
                 "{who} {note}: {observed} accesses {when}, of which its former habits account for \
                  {usual}{accounts}{still}{cause}"
             ),
-            _ => format!("{who}: {observed} {note} {when}, where {usual} were expected of so many accesses{still}{cause}"),
+            _ => format!(
+                "{who}: {observed} {note} {when}, where {usual} were expected of so many accesses{still}{cause}"
+            ),
         };
     }
     let unit = match finding.metric {

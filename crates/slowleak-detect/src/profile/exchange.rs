@@ -8,14 +8,16 @@ use slowleak_rollup::{Lookup, Metric, View};
 
 use crate::candidate::Candidate;
 use crate::cause::Cause;
-use crate::days::{Log, parts};
 use crate::days::daily::Daily;
+use crate::days::{Log, parts};
 use crate::finding::Detector;
 use crate::profile::swap::{Habit, Habits, Pair};
 use crate::rate::calibrate::Tail;
 
 /// Users that are compared at the most: each with each.
 const MOST_USERS: usize = 256;
+/// Highest scores that the tail is not read from: three pairs, as elsewhere three entities.
+const LEFT_OUT: usize = 6;
 /// What a user's habits are made of, beside subjects.
 const KINDS: [Field; 2] = [Field::Action, Field::Object];
 
@@ -67,8 +69,7 @@ impl<'a> Exchanges<'a> {
     /// On which days each user did what, by a view of both.
     fn kind(&self, what: Field) -> Option<Kind> {
         let slices = self.log.slices;
-        let pairs =
-            slices.view(&[Field::User, what]).or_else(|| slices.view(&[what, Field::User]))?;
+        let pairs = slices.view(&[Field::User, what]).or_else(|| slices.view(&[what, Field::User]))?;
         let mut values = BTreeMap::<String, usize>::new();
         let mut habits = Vec::new();
         for name in self.names() {
@@ -87,20 +88,20 @@ impl<'a> Exchanges<'a> {
 
     /// On which days each user touched which subjects, where sketches still have each by itself.
     fn subjects<L: Lookup>(&self, rollup: &L) -> Result<Option<Kind>, L::Error> {
-        let sketched = self.log.sketched.iter().find(|daily| daily.table.view.dimension.parts() == [Field::User]);
+        let sketched =
+            self.log.sketched.iter().find(|daily| daily.table.view.dimension.parts() == [Field::User]);
         let Some(sketched) = sketched else { return Ok(None) };
-        let view = View::new(
-            sketched.table.view.dimension.clone(),
-            sketched.table.view.window,
-            [Metric::Subjects],
-        );
+        let view =
+            View::new(sketched.table.view.dimension.clone(), sketched.table.view.window, [Metric::Subjects]);
         let mut values = BTreeMap::<u32, usize>::new();
         let mut habits = Vec::new();
         for name in self.names() {
             let cells = rollup.entity(&view, name)?;
             let mut habit = Habit::new();
             for (window, sketch) in cells.windows.iter().zip(&cells.subjects) {
-                let (Some(day), Some(tokens)) = (self.log.grid.day(*window), sketch.exact()) else { continue };
+                let (Some(day), Some(tokens)) = (self.log.grid.day(*window), sketch.exact()) else {
+                    continue;
+                };
                 for token in tokens {
                     let next = values.len();
                     habit.push((day, *values.entry(*token).or_insert(next)));
@@ -141,22 +142,22 @@ impl<'a> Exchanges<'a> {
         let tops: Vec<f64> =
             best.iter().zip(&known).filter(|(_, known)| **known).map(|(pair, _)| score(pair)).collect();
         let (entities, windows) = (tops.len() as f64, habits.splits() as f64);
-        let tail = Tail::fit(tops);
+        let tail = Tail::fit_without(tops, LEFT_OUT);
         let candidate = |(user, pair): (usize, &Option<Pair>)| {
             let pair = (*pair)?;
             let odds = tail.expected_false(pair.score, entities, tails, windows, entities)?;
-            if std::env::var_os("PROFILE_DEBUG").is_some() && pair.score > 3.0 {
-                eprintln!("swap {} {} ~ {} day {} score {:.1} scale {:?} odds {odds:.1e}", kind.what, users.table.entities[self.compared[user]], users.table.entities[self.compared[pair.partner]], pair.day, pair.score, tail.scale);
-            }
-            let calibrated = tail.calibrated(pair.score).filter(|_| odds <= self.log.config.max_expected_false)?;
+            let calibrated =
+                tail.calibrated(pair.score).filter(|_| odds <= self.log.config.max_expected_false)?;
             let name = &users.table.entities[self.compared[pair.partner]];
-            let mut candidate = self.candidate(users, self.compared[user], pair, habits.overlap(user, pair.day));
+            let mut candidate =
+                self.candidate(users, self.compared[user], pair, habits.overlap(user, pair.day));
             let what = match kind.what {
                 Field::Subject => "touches the accounts that",
                 Field::Object => "uses the objects that",
                 _ => "takes the actions that",
             };
-            candidate.note = Some(format!("{what} user {name} did before, and {name} those of {}", candidate.entity));
+            candidate.note =
+                Some(format!("{what} user {name} did before, and {name} those of {}", candidate.entity));
             candidate.partner = Some(name.clone());
             candidate.score = calibrated;
             candidate.expected_false = Some(odds);

@@ -29,7 +29,7 @@ pub(crate) fn foreign(who: &Daily<'_>, pairs: &Daily<'_>) -> Option<Part> {
     let [field] = who.table.view.dimension.parts() else { return None };
     let habits = Habits::read(who, pairs, *field)?;
     let of_entity = |entity: usize| habits.foreign(entity);
-    Some(Part::of(Metric::Events, (0..who.len()).into_par_iter().map(of_entity).collect()))
+    Some(Part::of(Metric::Events, &(0..who.len()).into_par_iter().map(of_entity).collect::<Vec<_>>()))
 }
 
 /// Accesses by entity, day and value.

@@ -42,7 +42,7 @@ pub(crate) fn fresh(daily: &Daily<'_>) -> Option<Part> {
         let expected = |day: Day| (day.day, day.fresh, day.subjects * shares[day.step]);
         days(daily, entity).map(expected).collect()
     };
-    Some(Part::of(Metric::Subjects, (0..daily.len()).map(of_entity).collect()))
+    Some(Part::of(Metric::Subjects, &(0..daily.len()).map(of_entity).collect::<Vec<_>>()))
 }
 
 /// A day of an entity.

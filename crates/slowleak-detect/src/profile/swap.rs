@@ -39,6 +39,9 @@ pub(crate) struct Pair {
     pub(crate) score: f64,
 }
 
+/// Score and day of a pair, where it is more likely than not.
+type Scored = Option<(f64, usize)>;
+
 /// The habits of entities, ready to be compared.
 pub(crate) struct Habits<'a> {
     habits: &'a [Habit],
@@ -75,42 +78,52 @@ impl<'a> Habits<'a> {
         self.habits.iter().map(|habit| habit.len() as f64 >= 2.0 * LEAST).collect()
     }
 
-    /// For each entity the best pair that holds it; `None` where none is more likely than not.
+    /// Every entity in the best pair with one that is in no better pair: who was exchanged resembles third parties, too.
     pub(crate) fn best(&self) -> Vec<Option<Pair>> {
         let step = (self.days / (self.splits() + 1)).max(WEEK);
         let coarse = (1..=self.splits()).map(|split| split * step).filter(|day| day + WEEK <= self.days);
-        let mut best = self.among(&coarse.collect::<Vec<_>>());
+        let mut best = self.matched(&self.among(&coarse.collect::<Vec<_>>()));
         // The days around the best ones, for the edge.
-        let mut days: Vec<usize> = best.iter().flatten().map(|pair| pair.day).collect();
-        days.sort_unstable();
-        days.dedup();
-        let near = |day: &usize| day.saturating_sub(step - 1).max(1)..(day + step).min(self.days);
-        let mut fine: Vec<usize> = days.iter().flat_map(near).collect();
-        fine.sort_unstable();
-        fine.dedup();
-        for (best, fine) in best.iter_mut().zip(self.among(&fine)) {
-            *best = better(*best, fine);
+        for (entity, best) in best.iter_mut().enumerate() {
+            let Some(pair) = best else { continue };
+            let days = pair.day.saturating_sub(step - 1).max(1)..(pair.day + step).min(self.days);
+            let both = [self.habits[entity].clone(), self.habits[pair.partner].clone()];
+            let two =
+                Habits { habits: &both, days: self.days, shares: self.shares.clone(), wander: self.wander };
+            if let Some((score, day)) = two.among(&days.collect::<Vec<_>>())[1]
+                && score > pair.score
+            {
+                *pair = Pair { day, score, ..*pair };
+            }
         }
         best
     }
 
-    fn among(&self, days: &[usize]) -> Vec<Option<Pair>> {
-        let of_days = |days: &[usize]| {
-            let mut best = vec![None; self.habits.len()];
-            for day in days {
-                best = merged(best, self.at(*day));
+    fn matched(&self, scores: &[Scored]) -> Vec<Option<Pair>> {
+        let entities = self.habits.len();
+        let mut pairs: Vec<(f64, usize, usize, usize)> = (0..scores.len())
+            .filter_map(|at| scores[at].map(|(score, day)| (score, at / entities, at % entities, day)))
+            .collect();
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        let mut matched: Vec<Option<Pair>> = vec![None; entities];
+        for (score, a, b, day) in pairs {
+            if matched[a].is_none() && matched[b].is_none() {
+                matched[a] = Some(Pair { partner: b, day, score });
+                matched[b] = Some(Pair { partner: a, day, score });
             }
-            best
-        };
-        // Fixed portions: the same result whatever the threads; of equals the earliest.
-        days.par_chunks(4).map(of_days).collect::<Vec<_>>().into_iter().fold(
-            vec![None; self.habits.len()],
-            merged,
-        )
+        }
+        matched
     }
 
-    /// The best partner of each entity for an exchange on this day.
-    fn at(&self, day: usize) -> Vec<Option<Pair>> {
+    fn among(&self, days: &[usize]) -> Vec<Scored> {
+        let none = || vec![None; self.habits.len() * self.habits.len()];
+        let of_days = |days: &[usize]| days.iter().fold(none(), |best, day| merged(best, self.at(*day)));
+        // Fixed portions: the same result whatever the threads; of equals the earliest.
+        days.par_chunks(8).map(of_days).collect::<Vec<_>>().into_iter().fold(none(), merged)
+    }
+
+    /// What is said for an exchange on this day, of every pair; the earlier entity's rows have it.
+    fn at(&self, day: usize) -> Vec<Scored> {
         let entities = self.habits.len();
         let split = |habit: &Habit| habit.partition_point(|(at, _)| *at < day);
         let before: Vec<f64> = self.habits.iter().map(|habit| split(habit) as f64).collect();
@@ -145,13 +158,12 @@ impl<'a> Habits<'a> {
         let all = |a: usize, b: usize| {
             evidence[a * entities + b] + since[a] * ((before[a] + PRIOR_DAYS) / (before[b] + PRIOR_DAYS)).ln()
         };
-        let mut best = vec![None; entities];
+        let mut best = vec![None; entities * entities];
         for (index, &a) in known.iter().enumerate() {
             for &b in &known[index + 1..] {
                 let score = all(a, b).min(all(b, a)) / self.wander;
                 if score > 0.0 {
-                    best[a] = better(best[a], Some(Pair { partner: b, day, score }));
-                    best[b] = better(best[b], Some(Pair { partner: a, day, score }));
+                    best[a * entities + b] = Some((score, day));
                 }
             }
         }
@@ -165,18 +177,13 @@ impl<'a> Habits<'a> {
     }
 }
 
-fn merged(mut a: Vec<Option<Pair>>, b: Vec<Option<Pair>>) -> Vec<Option<Pair>> {
+fn merged(mut a: Vec<Scored>, b: Vec<Scored>) -> Vec<Scored> {
     for (a, b) in a.iter_mut().zip(b) {
-        *a = better(*a, b);
+        if b.is_some_and(|(score, _)| a.is_none_or(|(best, _)| score > best)) {
+            *a = b;
+        }
     }
     a
-}
-
-fn better(a: Option<Pair>, b: Option<Pair>) -> Option<Pair> {
-    match (a, b) {
-        (Some(one), Some(other)) if other.score <= one.score => Some(one),
-        (a, b) => b.or(a),
-    }
 }
 
 /// Days of each value before and since a day, and their sums.

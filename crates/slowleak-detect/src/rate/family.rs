@@ -271,9 +271,13 @@ impl<'a> Family<'a> {
         let expected = level.value * series.pattern.iter().sum::<f64>();
         // Of a part nothing at all is the usual thing.
         let telling = expected >= MIN_CALIBRATION_COUNTS || matches!(self.measure, Measure::Part(_));
-        let tops = telling
-            .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
+        let tops = telling.then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
         (found, tops)
+    }
+
+    /// What is counted.
+    pub(crate) fn measure(&self) -> Measure<'a> {
+        self.measure
     }
 
     /// Whether these are the event counts of the view by `field` alone.

@@ -1,11 +1,29 @@
 //! A part of what entities did, day by day, with what their habit and history let expect of it: what a family counts
 //! besides events and subjects. Whoever makes such a part says what it is; here it is a series like any other.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use slowleak_rollup::Metric;
 
+use crate::rate::noise::STRETCHES;
+use crate::rate::peers::weighted_quantile;
+
+/// An entity's own burstiness weighs against its peers' as its stretches against this many.
+const PRIOR_STRETCHES: f64 = 20.0;
+/// An entity's own burstiness counts up to this quantile of its peers', or a leak would teach the noise that hides it.
+const CAP_QUANTILE: f64 = 0.75;
+/// Largest share of stretches, the highest, that is set aside as outliers.
+const TRIM: f64 = 0.05;
+/// Fewest peers whose burstiness can be pooled.
+const MIN_PEERS: usize = 8;
+
 /// Counts and expectations of a view's entities by day of the grid, in columns; only days on which anything is expected.
+///
+/// What is counted comes in bursts: a new task brings ten new accounts at once. So both are kept in units of a burst, as in
+/// quasi-likelihood (variance = size x mean; McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 9): a Poisson
+/// score of these is that of the counts, tempered. The size is the entity's own over the stretch at which it is largest,
+/// shrunk to its peers', and at least 1.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Part {
     /// The unit of the counts.
@@ -14,17 +32,24 @@ pub(crate) struct Part {
     days: Vec<usize>,
     counts: Vec<f64>,
     expected: Vec<f64>,
+    /// Of each entity, counts in a burst.
+    bursts: Vec<f64>,
 }
 
+/// A day, what was counted on it, and what was expected.
+pub(crate) type Day = (usize, f64, f64);
+
 impl Part {
-    /// A part of a view, in the order of its entities; of each its (day, count, expected), days ascending.
-    pub(crate) fn of(metric: Metric, entities: Vec<Vec<(usize, f64, f64)>>) -> Self {
-        let mut part = Self { metric, offsets: vec![0], days: vec![], counts: vec![], expected: vec![] };
-        for entity in entities {
+    /// A part of a view, in the order of its entities; of each its days, ascending.
+    pub(crate) fn of(metric: Metric, entities: &[Vec<Day>]) -> Self {
+        let bursts = bursts(entities);
+        let mut part =
+            Self { metric, offsets: vec![0], days: vec![], counts: vec![], expected: vec![], bursts };
+        for (entity, burst) in entities.iter().zip(&part.bursts) {
             for (day, count, expected) in entity {
-                part.days.push(day);
-                part.counts.push(count);
-                part.expected.push(expected);
+                part.days.push(*day);
+                part.counts.push(count / burst);
+                part.expected.push(expected / burst);
             }
             part.offsets.push(part.days.len());
         }
@@ -35,7 +60,12 @@ impl Part {
         self.offsets[entity]..self.offsets[entity + 1]
     }
 
-    /// Writes the entity's counts and expectations by day.
+    /// Counts in a burst of the entity.
+    pub(crate) fn burst(&self, entity: usize) -> f64 {
+        self.bursts[entity]
+    }
+
+    /// Writes the entity's counts and expectations by day, in bursts.
     pub(crate) fn fill(&self, entity: usize, counts: &mut [f64], expected: &mut [f64]) {
         counts.fill(0.0);
         expected.fill(0.0);
@@ -44,6 +74,48 @@ impl Part {
             expected[self.days[cell]] = self.expected[cell];
         }
     }
+}
+
+/// Of each entity the size of its bursts.
+fn bursts(entities: &[Vec<Day>]) -> Vec<f64> {
+    let mut largest = vec![1.0; entities.len()];
+    for stretch in STRETCHES {
+        let own: Vec<Option<(f64, f64)>> = entities.iter().map(|days| burst(days, stretch)).collect();
+        let mut peers: Vec<(f64, f64)> = own.iter().flatten().map(|(size, _)| (*size, 1.0)).collect();
+        let pooled = peers.len() >= MIN_PEERS;
+        let typical = if pooled { weighted_quantile(&mut peers, 0.5) } else { 1.0 };
+        let cap = if pooled { weighted_quantile(&mut peers, CAP_QUANTILE) } else { f64::INFINITY };
+        for (largest, own) in largest.iter_mut().zip(own) {
+            let (size, stretches) = own.unwrap_or((typical, 0.0));
+            let prior = if pooled { PRIOR_STRETCHES } else { 0.0 };
+            let shrunk = (size * stretches + typical * prior) / (stretches + prior).max(1.0);
+            *largest = f64::max(*largest, shrunk.min(cap));
+        }
+    }
+    largest
+}
+
+/// Variance over mean of the counts of stretches of so many days, and how many there are; `None` of too few.
+fn burst(days: &[Day], stretch: usize) -> Option<(f64, f64)> {
+    let mut stretches = BTreeMap::<usize, (f64, f64)>::new();
+    for (day, count, expected) in days {
+        let sums = stretches.entry(day / stretch).or_default();
+        *sums = (sums.0 + count, sums.1 + expected);
+    }
+    let (count, expected) = stretches.values().fold((0.0, 0.0), |all, sums| (all.0 + sums.0, all.1 + sums.1));
+    if stretches.len() < 3 || count <= 0.0 || expected <= 0.0 {
+        return None;
+    }
+    let level = count / expected;
+    let mut stretches: Vec<(f64, f64)> = stretches.into_values().map(|(x, e)| (x, level * e)).collect();
+    let residual = |(x, mean): &(f64, f64)| (x - mean) / mean.max(0.1).sqrt();
+    stretches.sort_by(|a, b| residual(a).total_cmp(&residual(b)));
+    stretches.truncate(stretches.len() - (TRIM * stretches.len() as f64) as usize);
+    let squares: f64 = stretches.iter().map(|(x, mean)| (x - mean).powi(2)).sum();
+    let mean: f64 = stretches.iter().map(|(_, mean)| mean).sum();
+    let number = stretches.len() as f64;
+    // One degree of freedom went into the level.
+    (mean > 0.0).then(|| (squares / mean * number / (number - 1.0), number))
 }
 
 /// What is counted of each entity.
@@ -65,5 +137,36 @@ impl Measure<'_> {
             Self::Subjects => Metric::Subjects,
             Self::Part(part) => part.metric,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_in_bursts_counts_as_so_many() {
+        let of = |burst: usize| -> Vec<Day> {
+            let count = |day: usize| if (day * 7919 / 13) % burst == 0 { burst as f64 } else { 0.0 };
+            (0..280).map(|day| (day, count(day), 1.0)).collect()
+        };
+        let bursty = burst(&of(8), 1).map(|(size, _)| size).unwrap_or_default();
+        assert!((4.0..9.0).contains(&bursty), "{bursty}");
+        let entities: Vec<Vec<Day>> = (0..20).map(|_| of(8)).collect();
+        let part = Part::of(Metric::Events, &entities);
+        let (mut counts, mut expected) = (vec![0.0; 280], vec![0.0; 280]);
+        part.fill(3, &mut counts, &mut expected);
+        let sum = |of: &[f64]| of.iter().sum::<f64>() * part.burst(3);
+        let all: f64 = entities[3].iter().map(|day| day.1).sum();
+        assert!((sum(&counts) - all).abs() < 1e-6 && (sum(&expected) - 280.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn one_wild_entity_does_not_set_its_own_noise() {
+        let calm = |day: usize| (day, if day % 2 == 0 { 1.0 } else { 0.0 }, 0.5);
+        let mut entities: Vec<Vec<Day>> = (0..20).map(|_| (0..280).map(calm).collect()).collect();
+        entities[7][100..160].iter_mut().for_each(|day| day.1 += 30.0);
+        let part = Part::of(Metric::Events, &entities);
+        assert!(part.burst(7) < 1.5, "{}", part.burst(7));
     }
 }
