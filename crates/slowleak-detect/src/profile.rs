@@ -85,6 +85,10 @@ impl<'a> Profiles<'a> {
         let (band, score) = (found.campaign.band, found.campaign.score);
         let odds = family.expected_false(band, score, family.tested.len(), tails)?;
         let tail = &family.tails[band as usize];
+        if std::env::var_os("PROFILE_DEBUG").is_some() { if let Measure::Part(part) = family.measure() {
+            eprintln!("{}:{} {} {:?} {:?} obs {:.1} exp {:.2} burst {:.2} raw {:.1} base {:.1} disp {:.4} scale {:?} odds {odds:.1e}",
+                family.daily.table.view, family.metric, family.daily.table.entities[found.entity], found.shape, found.campaign.span(), found.campaign.observed, found.campaign.expected, part.burst(found.entity), score, found.campaign.against_baseline, found.campaign.dispersion, tail.scale);
+        }}
         let reported = found.shape == Shape::Step && odds <= self.log.config.max_expected_false;
         let calibrated = tail.calibrated(score).filter(|_| reported)?;
         let mut candidate = candidate(family, found, calibrated, odds);

@@ -136,6 +136,9 @@ impl<'a> Exchanges<'a> {
     fn of_kind(&self, kind: &Kind, tails: f64) -> Vec<(usize, Candidate)> {
         let Some(users) = self.users else { return Vec::new() };
         let habits = Habits::of(&kind.habits, kind.values, self.log.grid.days());
+        if !habits.last() {
+            return Vec::new();
+        }
         let best = habits.best();
         let known = habits.known();
         let score = |pair: &Option<Pair>| pair.map_or(0.0, |pair| pair.score);

@@ -2,8 +2,9 @@
 //! day. Out: for each entity and day how many of its accesses were foreign, and how many its own habit lets expect.
 //!
 //! Each access is weighed by the odds that it came from the entity's peers rather than from itself, both equally likely
-//! before: w = q / (p + q), with p the share of its value in the entity's own accesses and q in its peers'. What an
-//! entity never does and others do weighs 1, what it does more than others next to nothing. p is learnt from days at
+//! before, as far as they are for the peers: w = max(0, (q - p) / (q + p)), with p the share of its value in the entity's
+//! own accesses and q in its peers'. What an entity never does and others do weighs 1, what it does as much as others or
+//! more weighs nothing. p is learnt from days at
 //! least [`AWAY_DAYS`] off, so that a leak of weeks does not vouch for itself, and shrunk to q (the mean of a Dirichlet
 //! posterior), so that who is hardly known is like everybody. Expected is the mean of w under p: no more is foreign to
 //! somebody of whom all that is known is known from a few accesses.

@@ -13,13 +13,19 @@
 //! e(b, a, t): a new job makes one of them large, an exchange both. Days, not accesses, are counted, since accesses come
 //! in bursts; what habits wander all the same is divided out, as in quasi-likelihood (McCullagh and Nelder, "Generalized
 //! Linear Models", 1989, chapter 9): by the median over entities of how much their own two halves differ, against chance.
+//!
+//! Values must be habits at all: where cases go from desk to desk, everybody touches later what somebody else touched
+//! before. So nothing is said by values of which the median entity keeps less than half ([`LASTING`]).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 /// The shares of everybody count as much as this many days of an entity.
 const PRIOR_DAYS: f64 = 5.0;
+/// What of its profile the median entity keeps from its first half to its second, at the least: most of it.
+const LASTING: f64 = 0.5;
 /// Days and values that an entity must have touched on either side.
 const LEAST: f64 = 20.0;
 /// Days, at the most, that are tried at first; then those around the best.
@@ -41,6 +47,27 @@ pub(crate) struct Pair {
 
 /// Score and day of a pair, where it is more likely than not.
 type Scored = Option<(f64, usize)>;
+
+/// What some days say of every pair.
+struct Evidence {
+    entities: usize,
+    /// What each entity touched on the days of its habits, and on those judged.
+    known: Vec<f64>,
+    touched: Vec<f64>,
+    nats: Vec<f64>,
+}
+
+impl Evidence {
+    fn knows(&self, entity: usize) -> bool {
+        self.known[entity] >= LEAST && self.touched[entity] >= LEAST
+    }
+
+    /// e(a, b).
+    fn of(&self, a: usize, b: usize) -> f64 {
+        let known = ((self.known[a] + PRIOR_DAYS) / (self.known[b] + PRIOR_DAYS)).ln();
+        self.nats[a * self.entities + b] + self.touched[a] * known
+    }
+}
 
 /// The habits of entities, ready to be compared.
 pub(crate) struct Habits<'a> {
@@ -66,6 +93,17 @@ impl<'a> Habits<'a> {
         wander.sort_by(f64::total_cmp);
         let wander = wander.get(wander.len() / 2).copied().unwrap_or(1.0).max(1.0);
         Self { habits, days, shares, wander }
+    }
+
+    /// Whether these are habits: whether most of them last.
+    pub(crate) fn last(&self) -> bool {
+        let middle = |habit: &Habit| habit.get(habit.len() / 2).map(|(day, _)| *day);
+        let enough = |habit: &&Habit| habit.len() as f64 >= 2.0 * LEAST;
+        let kept = |habit: &Habit| middle(habit).map(|day| overlap(habit, day));
+        let mut kept: Vec<f64> = self.habits.iter().filter(enough).filter_map(kept).collect();
+        kept.sort_by(f64::total_cmp);
+        if std::env::var_os("PROFILE_DEBUG").is_some() { eprintln!("lasting {:?} of {}", kept.get(kept.len()/2), kept.len()); }
+        kept.get(kept.len() / 2).is_some_and(|kept| *kept >= LASTING)
     }
 
     /// How many days can be tried at all.
@@ -125,43 +163,13 @@ impl<'a> Habits<'a> {
     /// What is said for an exchange on this day, of every pair; the earlier entity's rows have it.
     fn at(&self, day: usize) -> Vec<Scored> {
         let entities = self.habits.len();
-        let split = |habit: &Habit| habit.partition_point(|(at, _)| *at < day);
-        let before: Vec<f64> = self.habits.iter().map(|habit| split(habit) as f64).collect();
-        let since: Vec<f64> = self.habits.iter().map(|habit| (habit.len() - split(habit)) as f64).collect();
-        // Of each value who touched it: (entity, ln(1 + n / (A q)), days since).
-        let mut touched: BTreeMap<usize, Vec<(usize, f64, f64)>> = BTreeMap::new();
-        for (entity, habit) in self.habits.iter().enumerate() {
-            if before[entity] < LEAST || since[entity] < LEAST {
-                continue;
-            }
-            let mut counts = BTreeMap::<usize, (f64, f64)>::new();
-            for (at, value) in habit {
-                let (n, m) = counts.entry(*value).or_default();
-                *(if *at < day { n } else { m }) += 1.0;
-            }
-            for (value, (n, m)) in counts {
-                let gain = (n / (PRIOR_DAYS * self.shares[value])).ln_1p();
-                touched.entry(value).or_default().push((entity, gain, m));
-            }
-        }
-        let mut evidence = vec![0.0; entities * entities];
-        for who in touched.values() {
-            for (a, own, m) in who.iter().filter(|(_, _, m)| *m > 0.0) {
-                let row = &mut evidence[a * entities..(a + 1) * entities];
-                // Who never touched the value has a gain of nothing: a's own is lost.
-                row.iter_mut().for_each(|sum| *sum -= m * own);
-                who.iter().for_each(|(b, gain, _)| row[*b] += m * gain);
-            }
-        }
-        let known: Vec<usize> =
-            (0..entities).filter(|entity| before[*entity] >= LEAST && since[*entity] >= LEAST).collect();
-        let all = |a: usize, b: usize| {
-            evidence[a * entities + b] + since[a] * ((before[a] + PRIOR_DAYS) / (before[b] + PRIOR_DAYS)).ln()
-        };
+        let evidence = self.evidence(0..day, day..self.days);
+        let known: Vec<usize> = (0..entities).filter(|entity| evidence.knows(*entity)).collect();
+        let more = |a: usize, b: usize| evidence.of(a, b) / self.wander;
         let mut best = vec![None; entities * entities];
         for (index, &a) in known.iter().enumerate() {
             for &b in &known[index + 1..] {
-                let score = all(a, b).min(all(b, a)) / self.wander;
+                let score = more(a, b).min(more(b, a));
                 if score > 0.0 {
                     best[a * entities + b] = Some((score, day));
                 }
@@ -170,11 +178,53 @@ impl<'a> Habits<'a> {
         best
     }
 
+    /// What the days `then` say of every pair, by habits of the days `before`.
+    fn evidence(&self, before: Range<usize>, then: Range<usize>) -> Evidence {
+        let entities = self.habits.len();
+        let within = |habit: &Habit, days: &Range<usize>| {
+            let at = |day: usize| habit.partition_point(|(at, _)| *at < day);
+            at(days.start)..at(days.end)
+        };
+        let count = |days: &Range<usize>| -> Vec<f64> {
+            self.habits.iter().map(|habit| within(habit, days).len() as f64).collect()
+        };
+        let (known, touched) = (count(&before), count(&then));
+        let mut evidence = Evidence { entities, known, touched, nats: vec![0.0; entities * entities] };
+        // Of each value who touched it: (entity, ln(1 + n / (A q)), days then).
+        let mut values: BTreeMap<usize, Vec<(usize, f64, f64)>> = BTreeMap::new();
+        for (entity, habit) in self.habits.iter().enumerate().filter(|(entity, _)| evidence.knows(*entity)) {
+            let mut counts = BTreeMap::<usize, (f64, f64)>::new();
+            for (_, value) in &habit[within(habit, &before)] {
+                counts.entry(*value).or_default().0 += 1.0;
+            }
+            for (_, value) in &habit[within(habit, &then)] {
+                counts.entry(*value).or_default().1 += 1.0;
+            }
+            for (value, (n, m)) in counts {
+                let gain = (n / (PRIOR_DAYS * self.shares[value])).ln_1p();
+                values.entry(value).or_default().push((entity, gain, m));
+            }
+        }
+        for who in values.values() {
+            for (a, own, m) in who.iter().filter(|(_, _, m)| *m > 0.0) {
+                let row = &mut evidence.nats[a * entities..(a + 1) * entities];
+                // Who never touched the value has a gain of nothing: a's own is lost.
+                row.iter_mut().for_each(|sum| *sum -= m * own);
+                who.iter().for_each(|(b, gain, _)| row[*b] += m * gain);
+            }
+        }
+        evidence
+    }
+
     /// The share of what the entity touched since a day that is as before: the overlap of the two profiles, 0 to 1.
     pub(crate) fn overlap(&self, entity: usize, day: usize) -> f64 {
-        let (counts, before, since) = halves(&self.habits[entity], day);
-        counts.values().map(|(n, m)| f64::min(n / before.max(1.0), m / since.max(1.0))).sum()
+        overlap(&self.habits[entity], day)
     }
+}
+
+fn overlap(habit: &Habit, day: usize) -> f64 {
+    let (counts, before, since) = halves(habit, day);
+    counts.values().map(|(n, m)| f64::min(n / before.max(1.0), m / since.max(1.0))).sum()
 }
 
 fn merged(mut a: Vec<Scored>, b: Vec<Scored>) -> Vec<Scored> {

@@ -12,7 +12,8 @@ use crate::rate::peers::weighted_quantile;
 /// An entity's own burstiness weighs against its peers' as its stretches against this many.
 const PRIOR_STRETCHES: f64 = 20.0;
 /// An entity's own burstiness counts up to this quantile of its peers', or a leak would teach the noise that hides it.
-const CAP_QUANTILE: f64 = 0.75;
+/// Higher than that of volume: outliers are set aside at every stretch, and who is bursty is so by far.
+const CAP_QUANTILE: f64 = 0.9;
 /// Largest share of stretches, the highest, that is set aside as outliers.
 const TRIM: f64 = 0.05;
 /// Fewest peers whose burstiness can be pooled.
