@@ -15,6 +15,7 @@ pub(crate) use exchange::Exchanges;
 use slowleak_record::{Field, Window};
 
 use crate::candidate::Candidate;
+use crate::cause::Cause;
 use crate::days::Log;
 use crate::days::daily::Daily;
 use crate::finding::Detector;
@@ -85,10 +86,6 @@ impl<'a> Profiles<'a> {
         let (band, score) = (found.campaign.band, found.campaign.score);
         let odds = family.expected_false(band, score, family.tested.len(), tails)?;
         let tail = &family.tails[band as usize];
-        if std::env::var_os("PROFILE_DEBUG").is_some() { if let Measure::Part(part) = family.measure() {
-            eprintln!("{}:{} {} {:?} {:?} obs {:.1} exp {:.2} burst {:.2} raw {:.1} base {:.1} disp {:.4} scale {:?} odds {odds:.1e}",
-                family.daily.table.view, family.metric, family.daily.table.entities[found.entity], found.shape, found.campaign.span(), found.campaign.observed, found.campaign.expected, part.burst(found.entity), score, found.campaign.against_baseline, found.campaign.dispersion, tail.scale);
-        }}
         let reported = found.shape == Shape::Step && odds <= self.log.config.max_expected_false;
         let calibrated = tail.calibrated(score).filter(|_| reported)?;
         let mut candidate = candidate(family, found, calibrated, odds);
@@ -99,7 +96,7 @@ impl<'a> Profiles<'a> {
         // What is counted is a part of the accesses: nobody can count it again between other edges.
         let end = self.log.grid.start(candidate.days.end).min(self.log.grid.end());
         candidate.edges = Some((self.log.grid.start(candidate.days.start), end));
-        candidate.cause = tail.common(score).map(|count| crate::cause::Cause::Common { count });
+        candidate.cause = tail.common(score).map(|count| Cause::Common { count });
         Some(candidate)
     }
 }

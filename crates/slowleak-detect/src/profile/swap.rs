@@ -102,7 +102,6 @@ impl<'a> Habits<'a> {
         let kept = |habit: &Habit| middle(habit).map(|day| overlap(habit, day));
         let mut kept: Vec<f64> = self.habits.iter().filter(enough).filter_map(kept).collect();
         kept.sort_by(f64::total_cmp);
-        if std::env::var_os("PROFILE_DEBUG").is_some() { eprintln!("lasting {:?} of {}", kept.get(kept.len()/2), kept.len()); }
         kept.get(kept.len() / 2).is_some_and(|kept| *kept >= LASTING)
     }
 
@@ -266,4 +265,51 @@ fn wander(habit: &Habit) -> Option<f64> {
         })
         .sum();
     Some(deviance / (counts.len() - 1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thirty entities, each with three values of its own among ten; on each day one of them, in turn. From day 120 on
+    /// `who` says whose values an entity touches.
+    fn habits(who: impl Fn(usize) -> usize) -> Vec<Habit> {
+        let value = |entity: usize, day: usize| (entity * 7 + (day % 3) * (1 + entity % 4)) % 10;
+        let of = |entity: usize| -> Habit {
+            (0..180).map(|day| (day, value(if day < 120 { entity } else { who(entity) }, day))).collect()
+        };
+        (0..30).map(of).collect()
+    }
+
+    #[test]
+    fn an_exchange_names_both_and_its_day() {
+        let habits = habits(|entity| match entity {
+            4 => 9,
+            9 => 4,
+            other => other,
+        });
+        let habits = Habits::of(&habits, 10, 180);
+        assert!(habits.last());
+        let best = habits.best();
+        let (a, b) = (best[4].unwrap(), best[9].unwrap());
+        assert_eq!((a.partner, b.partner), (9, 4));
+        assert!(a.day.abs_diff(120) <= 2 && a.score > 30.0, "{a:?}");
+        assert!(best.iter().enumerate().all(|(entity, pair)| [4, 9].contains(&entity) || pair.is_none()));
+        assert!(habits.overlap(4, 120) < 0.7 && habits.overlap(5, 120) > 0.9);
+    }
+
+    #[test]
+    fn a_new_job_is_no_exchange() {
+        let habits = habits(|entity| if entity == 4 { 9 } else { entity });
+        assert!(Habits::of(&habits, 10, 180).best().iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn what_goes_from_desk_to_desk_is_no_habit() {
+        // A case a day, which the next desk has a month later.
+        let of =
+            |desk: usize| -> Habit { (0..180).map(|day| (day, 30 * 5 + day - 30 * (desk % 5))).collect() };
+        let habits: Vec<Habit> = (0..30).map(of).collect();
+        assert!(!Habits::of(&habits, 400, 180).last());
+    }
 }

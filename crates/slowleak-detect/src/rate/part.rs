@@ -12,8 +12,9 @@ use crate::rate::peers::weighted_quantile;
 /// An entity's own burstiness weighs against its peers' as its stretches against this many.
 const PRIOR_STRETCHES: f64 = 20.0;
 /// An entity's own burstiness counts up to this quantile of its peers', or a leak would teach the noise that hides it.
-/// Higher than that of volume: outliers are set aside at every stretch, and who is bursty is so by far.
-const CAP_QUANTILE: f64 = 0.9;
+const CAP_QUANTILE: f64 = 0.75;
+/// Mean counts weigh a peer's share up to this many: beyond, the scatter is the peer's own and no longer counting's.
+const MAX_WEIGHT: f64 = 20.0;
 /// Largest share of stretches, the highest, that is set aside as outliers.
 const TRIM: f64 = 0.05;
 /// Fewest peers whose burstiness can be pooled.
@@ -81,23 +82,40 @@ impl Part {
 fn bursts(entities: &[Vec<Day>]) -> Vec<f64> {
     let mut largest = vec![1.0; entities.len()];
     for stretch in STRETCHES {
-        let own: Vec<Option<(f64, f64)>> = entities.iter().map(|days| burst(days, stretch)).collect();
-        let mut peers: Vec<(f64, f64)> = own.iter().flatten().map(|(size, _)| (*size, 1.0)).collect();
-        let pooled = peers.len() >= MIN_PEERS;
-        let typical = if pooled { weighted_quantile(&mut peers, 0.5) } else { 1.0 };
-        let cap = if pooled { weighted_quantile(&mut peers, CAP_QUANTILE) } else { f64::INFINITY };
-        for (largest, own) in largest.iter_mut().zip(own) {
-            let (size, stretches) = own.unwrap_or((typical, 0.0));
+        let own: Vec<Option<Burst>> = entities.iter().map(|days| burst(days, stretch)).collect();
+        let measured = || own.iter().flatten();
+        let pooled = measured().count() >= MIN_PEERS;
+        let quantile = |items: &mut dyn Iterator<Item = (f64, f64)>, quantile: f64, otherwise: f64| {
+            let mut items: Vec<(f64, f64)> = items.collect();
+            if pooled { weighted_quantile(&mut items, quantile) } else { otherwise }
+        };
+        let sizes = || measured().map(|own| (own.size, 1.0));
+        // What wanders by a share of itself makes large bursts of large counts.
+        let share = |own: &Burst| ((own.size - 1.0) / own.mean, own.mean.min(MAX_WEIGHT).powi(2));
+        let typical = quantile(&mut sizes(), 0.5, 1.0);
+        let cap = quantile(&mut sizes(), CAP_QUANTILE, f64::INFINITY);
+        let shares = quantile(&mut measured().map(share), CAP_QUANTILE, f64::INFINITY);
+        for (largest, own) in largest.iter_mut().zip(&own) {
+            let own = own.unwrap_or(Burst { size: typical, mean: 0.0, stretches: 0.0 });
             let prior = if pooled { PRIOR_STRETCHES } else { 0.0 };
-            let shrunk = (size * stretches + typical * prior) / (stretches + prior).max(1.0);
-            *largest = f64::max(*largest, shrunk.min(cap));
+            let shrunk = (own.size * own.stretches + typical * prior) / (own.stretches + prior).max(1.0);
+            *largest = f64::max(*largest, shrunk.min(cap.max(1.0 + shares * own.mean)));
         }
     }
     largest
 }
 
-/// Variance over mean of the counts of stretches of so many days, and how many there are; `None` of too few.
-fn burst(days: &[Day], stretch: usize) -> Option<(f64, f64)> {
+/// How bursty an entity is over stretches of some length.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    /// Variance over mean.
+    size: f64,
+    mean: f64,
+    stretches: f64,
+}
+
+/// Measures the counts of stretches of so many days; `None` of too few.
+fn burst(days: &[Day], stretch: usize) -> Option<Burst> {
     let mut stretches = BTreeMap::<usize, (f64, f64)>::new();
     for (day, count, expected) in days {
         let sums = stretches.entry(day / stretch).or_default();
@@ -116,7 +134,8 @@ fn burst(days: &[Day], stretch: usize) -> Option<(f64, f64)> {
     let mean: f64 = stretches.iter().map(|(_, mean)| mean).sum();
     let number = stretches.len() as f64;
     // One degree of freedom went into the level.
-    (mean > 0.0).then(|| (squares / mean * number / (number - 1.0), number))
+    let size = squares / mean * number / (number - 1.0);
+    (mean > 0.0).then_some(Burst { size, mean: mean / number, stretches: number })
 }
 
 /// What is counted of each entity.
@@ -151,7 +170,7 @@ mod tests {
             let count = |day: usize| if (day * 7919 / 13) % burst == 0 { burst as f64 } else { 0.0 };
             (0..280).map(|day| (day, count(day), 1.0)).collect()
         };
-        let bursty = burst(&of(8), 1).map(|(size, _)| size).unwrap_or_default();
+        let bursty = burst(&of(8), 1).map_or(0.0, |own| own.size);
         assert!((4.0..9.0).contains(&bursty), "{bursty}");
         let entities: Vec<Vec<Day>> = (0..20).map(|_| of(8)).collect();
         let part = Part::of(Metric::Events, &entities);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod causes;
+mod profile;
 mod rules;
 mod world;
 
