@@ -24,9 +24,8 @@ use crate::rate::family::{Family, Found, Shape};
 use crate::rate::part::{Measure, Part};
 use crate::rate::{borrow_tails, candidate};
 
-/// Who has a profile, and of what.
-const PROFILES: [(Field, Field); 3] =
-    [(Field::User, Field::Action), (Field::User, Field::Object), (Field::Key, Field::Object)];
+/// Who has a profile, and of what. What a key does is its users' work, who come and go and move to other keys.
+const PROFILES: [(Field, Field); 2] = [(Field::User, Field::Action), (Field::User, Field::Object)];
 
 /// What entities did by kind and by novelty: the series that [`Profiles`] judges.
 pub(crate) struct Parts<'a>(Vec<(&'a Daily<'a>, Part, String)>);

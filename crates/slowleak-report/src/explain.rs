@@ -1,6 +1,6 @@
 //! Why one finding exists, in words and numbers, from what a run left on disk.
 
-use slowleak_detect::{Evidence, Finding};
+use slowleak_detect::{Detector, Evidence, Finding};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
@@ -140,10 +140,20 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         (leading.observed, leading.expected, "")
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
-    let baseline = format!(
-        "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
-         time, {expected}{each} are expected inside it. Seen were {observed}{each}."
-    );
+    let baseline = match leading.detector {
+        Detector::Swap => format!(
+            "What it has done since fits what the other user did before, and the other's fits its own former habits. \
+             These account for {expected}{each} of the {observed}{each} since."
+        ),
+        Detector::Profile => format!(
+            "What is its own is learnt from its other days, and from its peers; whatever it did in all, {expected}{each} \
+             {unit} not its own are expected of so much inside the interval. Seen were {observed}{each}."
+        ),
+        _ => format!(
+            "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
+             time, {expected}{each} are expected inside it. Seen were {observed}{each}."
+        ),
+    };
     reasons.push(("Baseline", baseline));
 
     if leading.dispersion > 0.0 && leading.expected > 0.0 {
@@ -274,6 +284,18 @@ pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
         return rules::doubts(finding.detector);
     }
     let span = words::interval_brief(finding.start, finding.end);
+    if finding.detector == Detector::Swap {
+        let partner = finding
+            .shares
+            .first()
+            .map_or_else(|| "the other".to_owned(), |share| brief(&share.value, advice::WIDEST));
+        return vec![
+            format!("The two having exchanged their work: ask both, or who leads them, about {span}."),
+            format!(
+                "A name that was given to another person from then on: compare with the directory of {partner}."
+            ),
+        ];
+    }
     let mut doubts =
         vec![format!("A cause on record for {span}: a migration, a batch job, a new service, a campaign.")];
     if let Some(top) = finding.shares.iter().find(|share| share.share >= 0.2) {

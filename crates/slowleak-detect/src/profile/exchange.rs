@@ -70,17 +70,33 @@ impl<'a> Exchanges<'a> {
     fn kind(&self, what: Field) -> Option<Kind> {
         let slices = self.log.slices;
         let pairs = slices.view(&[Field::User, what]).or_else(|| slices.view(&[what, Field::User]))?;
+        let users = self.users?;
+        let length = pairs.table.view.window.micros() / Window::DAY.micros();
+        let length = length.max(1);
         let mut values = BTreeMap::<String, usize>::new();
         let mut habits = Vec::new();
         for name in self.names() {
             let mut habit = Habit::new();
             let (_, slices) = slices.of(&[(Field::User, name.to_owned())], what)?;
+            let active: Vec<usize> = match users.find(name) {
+                Some(user) => users.active(user).map(|(day, _)| day).collect(),
+                None => Vec::new(),
+            };
             for slice in slices {
                 let next = values.len();
                 let value = *values.entry(slice.value).or_insert(next);
-                habit.extend(pairs.active(slice.entity).map(|(day, _)| (day, value)));
+                for cell in pairs.table.cells(slice.entity) {
+                    let first = i64::from(pairs.table.days[cell]);
+                    let days = self.log.grid.clip(first..first + length);
+                    let from = active.partition_point(|day| *day < days.start);
+                    let within = active[from..].iter().take_while(|day| **day < days.end);
+                    // Nobody knows on which days of a week it was; on no more of them than there were accesses.
+                    let most = usize::try_from(pairs.table.events[cell]).unwrap_or(usize::MAX);
+                    habit.extend(within.take(most).map(|day| (*day, value)));
+                }
             }
             habit.sort_unstable();
+            habit.dedup();
             habits.push(habit);
         }
         Some(Kind { what, habits, values: values.len() })
@@ -147,7 +163,9 @@ impl<'a> Exchanges<'a> {
         let (entities, windows) = (tops.len() as f64, habits.splits() as f64);
         let tail = Tail::fit_without(tops, LEFT_OUT);
         let candidate = |(user, pair): (usize, &Option<Pair>)| {
-            let pair = (*pair)?;
+            let pair = (*pair).filter(|pair| {
+                habits.changed(user, pair.partner, pair.day) && habits.changed(pair.partner, user, pair.day)
+            })?;
             let odds = tail.expected_false(pair.score, entities, tails, windows, entities)?;
             let calibrated =
                 tail.calibrated(pair.score).filter(|_| odds <= self.log.config.max_expected_false)?;

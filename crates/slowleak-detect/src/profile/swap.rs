@@ -26,6 +26,8 @@ use rayon::prelude::*;
 const PRIOR_DAYS: f64 = 5.0;
 /// What of its profile the median entity keeps from its first half to its second, at the least: most of it.
 const LASTING: f64 = 0.5;
+/// Share of the others who may keep as little of their profile as one who was exchanged.
+const RARE: f64 = 0.05;
 /// Days and values that an entity must have touched on either side.
 const LEAST: f64 = 20.0;
 /// Days, at the most, that are tried at first; then those around the best.
@@ -213,6 +215,21 @@ impl<'a> Habits<'a> {
             }
         }
         evidence
+    }
+
+    /// Whether the entity's profile is kept less, from before a day to since, than that of all but [`RARE`] of the others:
+    /// small drifts that happen to cross are no exchange, however well they are counted.
+    pub(crate) fn changed(&self, entity: usize, partner: usize, day: usize) -> bool {
+        let kept = self.overlap(entity, day);
+        let known = |habit: &Habit| {
+            let before = habit.partition_point(|(at, _)| *at < day);
+            before as f64 >= LEAST && (habit.len() - before) as f64 >= LEAST
+        };
+        let others = || (0..self.habits.len()).filter(|other| *other != entity && *other != partner);
+        let others: Vec<f64> =
+            others().filter(|o| known(&self.habits[*o])).map(|o| self.overlap(o, day)).collect();
+        let as_little = others.iter().filter(|other| **other <= kept).count();
+        as_little as f64 <= RARE * others.len() as f64
     }
 
     /// The share of what the entity touched since a day that is as before: the overlap of the two profiles, 0 to 1.
