@@ -13,8 +13,8 @@ use crate::rate::peers::weighted_quantile;
 const PRIOR_STRETCHES: f64 = 20.0;
 /// An entity's own burstiness counts up to this quantile of its peers', or a leak would teach the noise that hides it.
 const CAP_QUANTILE: f64 = 0.75;
-/// Mean counts weigh a peer's share up to this many: beyond, the scatter is the peer's own and no longer counting's.
-const MAX_WEIGHT: f64 = 20.0;
+/// Mean counts weigh a peer's share up to this many: one that counts much must not be everybody's measure.
+const MAX_WEIGHT: f64 = 1.0;
 /// Largest share of stretches, the highest, that is set aside as outliers.
 const TRIM: f64 = 0.05;
 /// Fewest peers whose burstiness can be pooled.
@@ -91,7 +91,7 @@ fn bursts(entities: &[Vec<Day>]) -> Vec<f64> {
         };
         let sizes = || measured().map(|own| (own.size, 1.0));
         // What wanders by a share of itself makes large bursts of large counts.
-        let share = |own: &Burst| ((own.size - 1.0) / own.mean, own.mean.min(MAX_WEIGHT).powi(2));
+        let share = |own: &Burst| ((own.size - 1.0) / own.mean, own.mean.min(MAX_WEIGHT));
         let typical = quantile(&mut sizes(), 0.5, 1.0);
         let cap = quantile(&mut sizes(), CAP_QUANTILE, f64::INFINITY);
         let shares = quantile(&mut measured().map(share), CAP_QUANTILE, f64::INFINITY);
