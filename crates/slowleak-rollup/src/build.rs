@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, Micros};
-use slowleak_scan::{Coverage, Plan, RowReason, UnitTally, ValueReason};
+use slowleak_scan::{Coverage, Plan, RowReason, UnitTally, ValueReason, give_back};
 
 use crate::counts::{Held, spill};
 use crate::spill::{Run, merge_runs};
@@ -89,7 +89,8 @@ fn pass(
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
     let threads = rayon::current_num_threads();
-    let room = memory.map(|memory| Room { most: memory.of_worker(threads), folder: &memory.folder });
+    let dealt = memory.map(|memory| memory.dealt(threads)).unwrap_or_default();
+    let room = memory.map(|memory| Room { most: dealt.of_worker, folder: &memory.folder });
     let workers: Result<Vec<Counted>, RollupError> = (0..threads)
         .into_par_iter()
         .with_max_len(1)
@@ -118,13 +119,14 @@ fn pass(
             let since = Instant::now();
             let last = parts.into_par_iter().map(|part| spill(&views, part, &memory.folder));
             runs.extend(last.collect::<Result<Vec<Run>, _>>()?);
-            let runs = merge_runs(&views, runs, &memory.folder)?;
+            give_back();
+            let runs = merge_runs(&views, runs, &memory.folder, dealt.run_buffer)?;
             profile.record(Step::Spill, since.elapsed());
             Held::Runs(runs)
         }
     };
     let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Pass { whole: (Counts::new(views, held, profile), coverage), broken })
+    Ok(Pass { whole: (Counts::new(views, held, profile, dealt), coverage), broken })
 }
 
 /// The views that the fields allow, with the metrics that they allow; sorted, one a dimension and window.

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use slowleak_record::{Field, Micros, Window};
-use slowleak_scan::{Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
+use slowleak_scan::{
+    Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally, give_back,
+};
 
 use crate::block::NONE;
 use crate::compound::{ABSENT, PairIds, pair};
@@ -183,6 +185,7 @@ impl<'a> Worker<'a> {
             self.kept = self.part.bytes();
         }
         self.runs.push(spill(self.views, full, room.folder)?);
+        give_back();
         self.state.profile.record(Step::Spill, since.elapsed());
         Ok(())
     }
