@@ -89,7 +89,7 @@ fn pass(
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
     let threads = rayon::current_num_threads();
-    let dealt = memory.map(|memory| memory.dealt(threads)).unwrap_or_default();
+    let mut dealt = memory.map(|memory| memory.dealt(threads)).unwrap_or_default();
     let room = memory.map(|memory| Room { most: dealt.of_worker, folder: &memory.folder });
     let workers: Result<Vec<Counted>, RollupError> = (0..threads)
         .into_par_iter()
@@ -114,7 +114,12 @@ fn pass(
     let mut runs: Vec<Run> = workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.runs)).collect();
     let parts: Vec<Part> = workers.into_iter().map(|worker| worker.part).collect();
     let held = match memory.filter(|_| !runs.is_empty()) {
-        None => Held::Memory(parts),
+        None => {
+            // The cells of a view are there twice while they are laid down by entity.
+            let held: usize = parts.iter().map(Part::bytes).sum();
+            dealt.groups = dealt.groups.saturating_sub(2 * held);
+            Held::Memory(parts)
+        }
         Some(memory) => {
             let since = Instant::now();
             let last = parts.into_par_iter().map(|part| spill(&views, part, &memory.folder));

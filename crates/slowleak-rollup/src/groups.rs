@@ -2,6 +2,7 @@
 //! has. Out: where a row group ends. The cut depends on the cells alone, so that whoever lays them down, in one piece
 //! or from many, writes the same bytes. An entity is never split: its cells are found in one row group.
 
+use crate::memory::OF_GROUP;
 use crate::{Metric, RollupError, Table, View};
 
 /// Cells after which a row group ends: few enough that the columns of one, while they are filled by window and not in
@@ -89,6 +90,12 @@ fn group_bytes(view: &View) -> usize {
     let cell = NAME + size_of::<usize>() + 2 * size_of::<i64>() * (1 + metrics.len());
     cells * (cell + if sketches { SKETCH } else { 0 })
 }
+
+/// A row group's cells hold no more numbers than there are metrics.
+const _: () = {
+    let most = size_of::<usize>() + 2 * size_of::<i64>() * (1 + Metric::ALL.len()) + NAME;
+    assert!(GROUP_CELLS * most <= OF_GROUP && GROUP_SKETCHES * (most + SKETCH) <= OF_GROUP);
+};
 
 /// The row groups of a finished table.
 pub(crate) struct Sliced<'a> {

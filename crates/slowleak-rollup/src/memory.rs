@@ -24,6 +24,12 @@ const TIMES: usize = 3;
 /// Bytes of each run that the merge reads at once, at most and at least.
 const RUN_BUFFER: (usize, usize) = (1 << 18, 1 << 14);
 
+/// What a merge takes that reads as much at once as it may.
+const MERGE: usize = RUN_BUFFER.0 * MOST_RUNS + OF_GROUP;
+
+/// The row group that takes most while it is made and encoded: every cell with a full sketch.
+pub(crate) const OF_GROUP: usize = 72 << 20;
+
 /// How much memory counting may take, and where it goes when that is not enough.
 #[derive(Debug, Clone)]
 pub struct Memory {
@@ -35,8 +41,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The least limit that one thread keeps to.
-    pub const LEAST: usize = 64 << 20;
+    /// The least limit that one thread keeps to: a merge that reads from as many runs as it may, and one row group.
+    pub const LEAST: usize = 128 << 20;
 
     /// A limit, with a folder for what does not fit.
     pub fn new(limit: usize, folder: impl AsRef<Path>) -> Self {
@@ -45,12 +51,16 @@ impl Memory {
 
     /// How many threads can count within a limit, at least one.
     pub fn threads(limit: usize) -> usize {
-        (limit.saturating_sub(OF_RUN) / (OF_THREAD + TIMES * LEAST_SHARE)).max(1)
+        let counting = limit.saturating_sub(OF_RUN) / (OF_THREAD + TIMES * LEAST_SHARE);
+        let merging = limit.saturating_sub(OF_RUN + MERGE) / OF_THREAD;
+        counting.min(merging).max(1)
     }
 
     /// The least limit that so many threads can count within.
     pub fn of_threads(threads: usize) -> usize {
-        OF_RUN.saturating_add(threads.saturating_mul(OF_THREAD + TIMES * LEAST_SHARE)).max(Self::LEAST)
+        let counting = threads.saturating_mul(OF_THREAD + TIMES * LEAST_SHARE);
+        let merging = threads.saturating_mul(OF_THREAD).saturating_add(MERGE);
+        OF_RUN.saturating_add(counting.max(merging)).max(Self::LEAST)
     }
 
     /// What a run of so many threads takes before it holds a cell.
@@ -93,15 +103,16 @@ mod tests {
 
     #[test]
     fn what_is_dealt_is_within_the_limit() {
-        for limit in [Memory::LEAST, 100 << 20, 192 << 20, 512 << 20, 2 << 30, 64 << 30] {
+        for limit in [Memory::LEAST, 150 << 20, 192 << 20, 512 << 20, 2 << 30, 64 << 30] {
             let memory = Memory::new(limit, "");
             let most = Memory::threads(limit);
-            assert!(most == 1 || Memory::of_threads(most) <= limit && Memory::of_threads(most + 1) > limit);
+            assert!(Memory::of_threads(most) <= limit && Memory::of_threads(most + 1) > limit);
             for threads in (1..=most).step_by(most.div_ceil(20)) {
                 let Dealt { of_worker, run_buffer, groups } = memory.dealt(threads);
                 let counting = Memory::taken(threads) + threads * TIMES * of_worker;
                 let merging = Memory::taken(threads) + run_buffer * MOST_RUNS + groups;
                 assert!(counting <= limit && merging <= limit, "{limit} on {threads}: {counting}, {merging}");
+                assert!(groups >= OF_GROUP, "{limit} on {threads}: {groups}");
                 assert!(of_worker >= LEAST_SHARE, "{limit} on {threads}: {of_worker}");
             }
         }

@@ -128,7 +128,7 @@ impl Part {
     }
 
     /// Bytes of memory, about.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let names: usize = self.names.iter().map(Names::bytes).sum();
         let pairs: usize =
             self.dimensions.iter().flat_map(|dimension| &dimension.pairs).map(PairIds::bytes).sum();

@@ -384,9 +384,9 @@ mod tests {
             (threads, fewer.unwrap_or_default())
         };
         assert_eq!(run("scan", "2GiB", "16"), (Some(16), String::new()));
-        assert_eq!(run("rollup", "64MiB", "1"), (Some(1), String::new()));
+        assert_eq!(run("rollup", "128MiB", "2"), (Some(2), String::new()));
         for command in ["scan", "rollup"] {
-            let (threads, fewer) = run(command, "64MiB", "16");
+            let (threads, fewer) = run(command, "128MiB", "16");
             assert!(threads < Some(16), "{threads:?}");
             // The remedy is one.
             let enough = fewer.split("(give ").nth(1).and_then(|rest| rest.split(" for").next()).unwrap();

@@ -249,8 +249,10 @@ impl RunReader {
         while self.buffer.len() - self.at < bytes && !self.left.is_empty() {
             self.buffer.drain(..self.at);
             self.at = 0;
-            let more = (self.left.end - self.left.start).min(self.at_once.max(bytes) as u64) as usize;
             let start = self.buffer.len();
+            // The buffer never grows beyond what is read at once, unless a record is longer.
+            let room = self.at_once.max(bytes) - start;
+            let more = (self.left.end - self.left.start).min(room as u64) as usize;
             self.buffer.resize(start + more, 0);
             let read = read_at(&self.file, &mut self.buffer[start..], self.left.start)?;
             self.buffer.truncate(start + read);
