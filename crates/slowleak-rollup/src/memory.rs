@@ -2,7 +2,7 @@
 //! hold before it sets cells aside, what the final merge may buffer, and what row groups may take while they are
 //! written. Counting and writing come one after the other, so that each is dealt nearly all of the limit.
 //!
-//! The figures are measured (`docs/performance.md`), and `scripts/checks/memory` holds a run's peak against the limit.
+//! What a run and a thread take are estimates; `scripts/checks/memory` holds a run's peak against the limit.
 
 use std::path::{Path, PathBuf};
 
