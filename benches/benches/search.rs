@@ -44,9 +44,12 @@ fn scalar_rows(counts: &[f64], means: &[f64], dispersion: f64) -> Vec<Vec<f64>> 
     RATIOS.map(lane).into()
 }
 
+/// Starts by window, with their values.
+type Queue = VecDeque<(usize, f64)>;
+
 /// A lane at a time, its starts in a queue: the total of the best disjoint intervals.
 fn scalar_search(lanes: &[(&[f64], usize)]) -> f64 {
-    let mut searched: Vec<(&[f64], usize, f64, VecDeque<(usize, f64)>)> =
+    let mut searched: Vec<(&[f64], usize, f64, Queue)> =
         lanes.iter().map(|(scores, reach)| (*scores, *reach, 0.0, VecDeque::from([(0, 0.0)]))).collect();
     let mut best = vec![0.0; WINDOWS + 1];
     for end in 1..=WINDOWS {
