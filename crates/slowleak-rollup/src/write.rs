@@ -6,7 +6,7 @@ mod column;
 mod delta;
 mod file;
 mod indices;
-mod pack;
+pub(crate) mod pack;
 
 use std::fs::{self, File};
 use std::io;
