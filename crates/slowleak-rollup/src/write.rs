@@ -102,7 +102,7 @@ pub(crate) fn store<T>(
 
 impl Store {
     /// Writes the row groups of a view, each of which `each` takes once it is appended. The time goes to
-    /// [`Step::Assemble`] and [`Step::Write`].
+    /// [`Step::Assemble`] and those after it.
     ///
     /// # Errors
     /// The row groups can not be had, or the file can not be written.

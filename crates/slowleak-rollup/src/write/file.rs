@@ -74,13 +74,15 @@ pub(super) fn write(
         // Whoever takes a row group may be slow at it, if only to free its sketches: that, too, beside the next round.
         let (appended, round) = rayon::join(
             || {
+                let since = Instant::now();
                 append(chunks)?;
+                let appended = since.elapsed();
                 for group in groups {
                     written.entities += group.entities.len() as u64;
                     written.cells += group.len() as u64;
                     each(group);
                 }
-                Ok(())
+                Ok((appended, since.elapsed()))
             },
             || {
                 let since = Instant::now();
@@ -90,7 +92,12 @@ pub(super) fn write(
                 Ok::<_, RollupError>((groups, chunks, assembled, since.elapsed()))
             },
         );
-        appended.map_err(broken)?;
+        let (appended, handed_on) = appended.map_err(broken)?;
+        // The first time there is nothing yet.
+        if written.cells > 0 {
+            profile.record(Step::Append, appended);
+            profile.record(Step::HandOn, handed_on - appended);
+        }
         let (groups, chunks, assembled, encoded) = round?;
         if groups.is_empty() {
             break;
@@ -99,7 +106,9 @@ pub(super) fn write(
         profile.record(Step::Write, encoded - assembled);
         ready = (groups, chunks);
     }
+    let since = Instant::now();
     appender.footer(key_values(view)).map_err(broken)?;
+    profile.record(Step::Append, since.elapsed());
     failed.into_inner().map_or(Ok(written), |error| Err(broken(error.into())))
 }
 
