@@ -35,8 +35,9 @@ const MOST_GROUPS: usize = i16::MAX as usize;
 
 /// Writes the row groups of `view` to `file`, from its start; hands each on to `each` once it is appended.
 ///
-/// Row groups are encoded on all threads of the pool, while those before are appended: a single large view keeps every
-/// thread busy, and no more than two rounds of it are in memory.
+/// Row groups are encoded on all threads of the pool, while those before are appended, and no more than two rounds are in
+/// memory. So a single large view keeps every thread busy, but for one that was set aside: its rounds are of one row
+/// group, merged on one thread before its columns are encoded side by side.
 ///
 /// # Errors
 /// The row groups can not be had; the file can not be written, or a table is not in the form that [`Table`] describes.
