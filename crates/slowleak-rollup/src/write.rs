@@ -6,7 +6,7 @@ mod column;
 mod delta;
 mod file;
 mod indices;
-mod pack;
+pub(crate) mod pack;
 
 use std::fs::{self, File};
 use std::io;
@@ -105,7 +105,7 @@ pub(crate) fn store<T>(
 
 impl Store {
     /// Writes the row groups of a view, each of which `each` takes once it is appended. The time goes to
-    /// [`Step::Assemble`] and [`Step::Write`].
+    /// [`Step::Assemble`] and those after it.
     ///
     /// # Errors
     /// The row groups can not be had, or the file can not be written.

@@ -36,8 +36,9 @@ const MOST_GROUPS: usize = i16::MAX as usize;
 
 /// Writes the row groups of `view` to `file`, from its start; hands each on to `each` once it is appended.
 ///
-/// Row groups are encoded on all threads of the pool, while those before are appended: a single large view keeps every
-/// thread busy, and no more than two rounds of it are in memory; one where `pace` does not allow the overlap.
+/// Row groups are encoded on all threads of the pool, while those before are appended, and no more than two rounds of them
+/// are in memory; one where `pace` does not allow the overlap. So a single large view keeps every thread busy, but for one
+/// that was set aside: its rounds are of one row group, merged on one thread before its columns are encoded side by side.
 ///
 /// # Errors
 /// The row groups can not be had; the file can not be written, or a table is not in the form that [`Table`] describes.
@@ -75,13 +76,15 @@ pub(super) fn write(
         let (groups, chunks) = std::mem::take(&mut ready);
         // Whoever takes a row group may be slow at it, if only to free its sketches: that, too, beside the next round.
         let before = || {
+            let since = Instant::now();
             append(chunks)?;
+            let appended = since.elapsed();
             for group in groups {
                 written.entities += group.entities.len() as u64;
                 written.cells += group.len() as u64;
                 each(group);
             }
-            Ok(())
+            Ok((appended, since.elapsed()))
         };
         let mut next = || {
             let since = Instant::now();
@@ -97,7 +100,12 @@ pub(super) fn write(
             give_back();
             (appended, next())
         };
-        appended.map_err(broken)?;
+        let (appended, handed_on) = appended.map_err(broken)?;
+        // The first time there is nothing yet.
+        if written.cells > 0 {
+            profile.record(Step::Append, appended);
+            profile.record(Step::HandOn, handed_on - appended);
+        }
         let (groups, chunks, assembled, encoded) = round?;
         if groups.is_empty() {
             break;
@@ -106,7 +114,9 @@ pub(super) fn write(
         profile.record(Step::Write, encoded - assembled);
         ready = (groups, chunks);
     }
+    let since = Instant::now();
     appender.footer(key_values(view)).map_err(broken)?;
+    profile.record(Step::Append, since.elapsed());
     failed.into_inner().map_or(Ok(written), |error| Err(broken(error.into())))
 }
 
