@@ -215,7 +215,11 @@ mod tests {
         }
     }
 
-    #[expect(unsafe_code, reason = "signals are sent through libc, and the file is the test's own")]
+    #[expect(
+        unsafe_code,
+        clippy::unwrap_used,
+        reason = "a test's, whose signals are sent through libc and whose file is its own"
+    )]
     fn be_sent_a_signal(before: &str) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[7; 100]).unwrap();
