@@ -30,8 +30,8 @@ pub(crate) fn ratio_terms(mean: f64, dispersion: f64, ratio: f64) -> (f64, f64) 
     (ratio.ln() - growth, size * growth)
 }
 
-/// The ratio score of every window for each of the ratios that are searched (1.1 to 200), in its lane; lanes beyond them are zero. Windows
-/// without a mean score nothing. Agrees with the single score to a few units of rounding.
+/// The ratio score of every window for each of the ratios that are searched (1.1 to 200), in its lane; lanes beyond them
+/// are zero. Windows without a mean score nothing. Agrees with the single score to a few units of rounding.
 pub fn ratio_rows(counts: &[f64], means: &[f64], dispersion: f64) -> Vec<Row> {
     Arch::new().dispatch(Rows { counts, means, dispersion })
 }
