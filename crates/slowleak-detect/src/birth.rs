@@ -1,4 +1,4 @@
-//! Births: how a new key (or user) begins, beside how the others of its view began.
+//! Births: how a new key (or user, where a view by user and source is counted) begins, beside how the others began.
 //!
 //! In: the days of a view by one field, and of that field with objects and with sources. Out: candidates for what was
 //! born inside the log and begins as nothing else does. A newcomer has no habit to be held against, and for its first
@@ -22,8 +22,8 @@
 //! is Zipf's law for volumes, and for shares a density that does not vanish towards one. None of the three says much
 //! alone: a new service starts large, a batch job reads one table, a new colleague has a machine of their own. Where the
 //! first of its kind appears, a tail makes far too much of it; so a suspect must stand out in all three, each by itself:
-//! both shares beyond nine in ten of the peers, the volume beyond six in ten. If any one of them were worth nothing, the others
-//! would still leave one in twenty-five.
+//! both shares beyond nine in ten of the peers, the volume beyond six in ten. If any one of them were worth nothing, the
+//! others would still leave one in twenty-five.
 
 mod start;
 
@@ -105,7 +105,8 @@ impl<'a> Births<'a> {
         self.cohorts.len()
     }
 
-    /// Every newcomer that error control lets through among `tails` of all detectors, at the age at which it is most extreme.
+    /// Every newcomer that error control lets through among `tails` of all detectors, at the age at which it is most
+    /// extreme.
     pub(crate) fn candidates(&self, tails: usize) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::new();
         for cohort in &self.cohorts {

@@ -1,5 +1,5 @@
-//! The inner loops of counting and encoding, each beside a simple twin with the same result, for tests and benchmarks: nothing
-//! outside of this crate should need them.
+//! The inner loops of counting and encoding, each beside a simple twin with the same result, for tests and benchmarks:
+//! nothing outside of this crate should need them.
 
 mod slots;
 mod sums;

@@ -56,7 +56,8 @@ pub(crate) struct Store {
     syncs: Vec<(PathBuf, io::Result<JoinHandle<io::Result<()>>>)>,
 }
 
-/// Writes a store through `fill`, with `room` bytes for the row groups that are being written, and puts it in the place of an earlier one in `dir`, once the disk has it.
+/// Writes a store through `fill`, with `room` bytes for the row groups that are being written, and puts it in the place
+/// of an earlier one in `dir`, once the disk has it.
 ///
 /// # Errors
 /// Those of `fill`; the folder can not be written, or `dir` exists and holds something that is not a rollup.

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Lanes searched side by side: a multiple of every vector's width.
+/// Lanes searched side by side: a whole number of vectors, which is checked when they are compiled.
 pub const LANES: usize = 12;
 
 /// One window's number in every lane.
@@ -76,14 +76,16 @@ impl Starts {
     }
 }
 
-/// A row as vectors. [`LANES`] are a whole number of them.
+/// A row as vectors.
 #[inline(always)]
 fn vectors<S: Simd>(row: &Row) -> &[S::f64s] {
+    const { assert!(size_of::<Row>().is_multiple_of(size_of::<S::f64s>()), "lanes would be left out") };
     S::as_simd_f64s(row).0
 }
 
 #[inline(always)]
 fn vectors_mut<S: Simd>(row: &mut Row) -> &mut [S::f64s] {
+    const { assert!(size_of::<Row>().is_multiple_of(size_of::<S::f64s>()), "lanes would be left out") };
     S::as_mut_simd_f64s(row).0
 }
 
