@@ -32,8 +32,8 @@ pub(crate) struct Candidate {
     pub(crate) cause: Option<Cause>,
     /// Of a rule: what it states.
     pub(crate) fact: Option<Fact>,
-    /// What it was, to follow the name in a sentence, where figures alone do not say.
-    pub(crate) note: Option<String>,
+    /// What was seen, in a part of a sentence, where figures alone do not say it.
+    pub(crate) seen: Option<String>,
     /// With whom it exchanged what it does.
     pub(crate) partner: Option<String>,
     /// Exact start and end, where they are facts and not to be searched for.

@@ -77,6 +77,8 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// A new key or user began as no other did.
+    Birth,
     /// Accesses of a kind, or of subjects, that are not the entity's own.
     Profile,
     /// From a day on two users work as each other did before.
@@ -85,7 +87,7 @@ pub enum Detector {
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -95,6 +97,7 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Birth,
         Self::Profile,
         Self::Swap,
     ];
@@ -111,6 +114,7 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Birth => "birth",
             Self::Profile => "profile",
             Self::Swap => "swap",
         }
@@ -118,7 +122,7 @@ impl Detector {
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Profile | Self::Swap)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Birth | Self::Profile | Self::Swap)
     }
 }
 

@@ -8,6 +8,7 @@
 mod exchange;
 mod foreign;
 mod fresh;
+mod habit;
 mod swap;
 
 pub(crate) use exchange::Exchanges;
@@ -89,7 +90,7 @@ impl<'a> Profiles<'a> {
         let calibrated = tail.calibrated(score).filter(|_| reported)?;
         let mut candidate = candidate(family, found, calibrated, odds);
         candidate.detector = Detector::Profile;
-        candidate.note = Some(note.to_owned());
+        candidate.seen = Some(note.to_owned());
         let Measure::Part(part) = family.measure() else { return None };
         candidate.in_counts(part.burst(found.entity));
         // What is counted is a part of the accesses: nobody can count it again between other edges.

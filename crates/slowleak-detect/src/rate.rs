@@ -167,7 +167,7 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
         expected_false: Some(expected_false),
         cause: found.cause.clone(),
         fact: None,
-        note: None,
+        seen: None,
         partner: None,
         edges: None,
         timeline: family.timeline(found.entity),

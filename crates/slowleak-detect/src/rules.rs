@@ -116,7 +116,7 @@ impl Rules<'_> {
             expected_false: None,
             cause: None,
             fact: Some(suspect.fact.clone()),
-            note: None,
+            seen: None,
             partner: None,
             edges: Some((misuse.used.start, misuse.used.end)),
             timeline,

@@ -141,6 +141,10 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
     let baseline = match leading.detector {
+        Detector::Birth => format!(
+            "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
+             did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."
+        ),
         Detector::Swap => format!(
             "What it has done since fits what the other user did before, and the other's fits its own former habits. \
              These account for {expected}{each} of the {observed}{each} since."
@@ -175,10 +179,15 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     reasons.push((
         "Score",
         format!(
-            "{} nats before calibration, {} after: the log-likelihood ratio of a leak against the baseline, brought to \
-             the scale on which the scores of its peers fall off as they should.",
+            "{} nats before calibration, {} after: {}, brought to the scale on which the scores of its peers fall off as \
+             they should.",
             words::full(leading.raw_score),
             words::full(leading.score),
+            if leading.detector == Detector::Birth {
+                "how rarely so many accesses and so many of them on one object are seen at the start"
+            } else {
+                "the log-likelihood ratio of a leak against the baseline"
+            },
         ),
     ));
     let certainty = words::certainty(finding.expected_false);

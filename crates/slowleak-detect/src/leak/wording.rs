@@ -6,42 +6,46 @@ use slowleak_rollup::Metric;
 use crate::candidate::{Candidate, Fact};
 use crate::finding::{Detector, Finding};
 
-/// The finding's summary, in the words of its leading candidate where figures alone do not say what was seen.
+/// The finding's summary, in the words of the candidate that leads it where figures alone do not say what was seen.
 pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
-    let (cause, fact) = (lead.cause.as_ref(), lead.fact.as_ref());
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
-    if let Some(Fact { why, .. }) = fact {
+    if let Some(Fact { why, .. }) = &lead.fact {
         let plural = if finding.observed == 1.0 { "" } else { "s" };
         let times = count(finding.observed);
         return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
     }
-    let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
-    if let Some(note) = &lead.note {
-        let (observed, usual) = (count(finding.observed), count(finding.expected));
-        return match finding.detector {
-            Detector::Swap => format!(
-                "{who} {note}: {observed} accesses {when}, of which its former habits account for \
+    let cause = lead.cause.as_ref().map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+    let seen = lead.seen.as_deref().unwrap_or_default();
+    let (observed, usual) = (count(finding.observed), count(finding.expected));
+    match finding.detector {
+        Detector::Swap => {
+            return format!(
+                "{who} {seen}: {observed} accesses {when}, of which its former habits account for \
                  {usual}{accounts}{still}{cause}"
-            ),
-            _ => format!(
-                "{who}: {observed} {note} {when}, where {usual} were expected of so many accesses{still}{cause}"
-            ),
-        };
+            );
+        }
+        Detector::Profile => {
+            return format!(
+                "{who}: {observed} {seen} {when}, where {usual} were expected of so many accesses{still}{cause}"
+            );
+        }
+        _ => {}
     }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
         _ => "accesses",
     };
     let times = if finding.expected > 0.0 {
-        format!("{:.1} times the {} expected", finding.observed / finding.expected, count(finding.expected))
+        format!("{:.1} times the {usual} expected", finding.observed / finding.expected)
     } else {
         "none expected".to_owned()
     };
-    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{cause}", count(finding.observed))
+    let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{cause}")
 }
 
 fn date(time: Micros) -> String {

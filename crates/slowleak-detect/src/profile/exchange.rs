@@ -11,11 +11,14 @@ use crate::cause::Cause;
 use crate::days::daily::Daily;
 use crate::days::{Log, parts};
 use crate::finding::Detector;
-use crate::profile::swap::{Habit, Habits, Pair};
+use crate::profile::habit::Habit;
+use crate::profile::swap::{Habits, Pair};
 use crate::rate::calibrate::Tail;
 
 /// Users that are compared at the most: each with each.
 const MOST_USERS: usize = 256;
+/// Days and subjects of all of them together, at the most: where people touch hundreds a day these are no habits.
+const MOST_SUBJECTS: usize = 1 << 22;
 /// Highest scores that the tail is not read from: three pairs, as elsewhere three entities.
 const LEFT_OUT: usize = 6;
 /// What a user's habits are made of, beside subjects.
@@ -110,7 +113,7 @@ impl<'a> Exchanges<'a> {
         let view =
             View::new(sketched.table.view.dimension.clone(), sketched.table.view.window, [Metric::Subjects]);
         let mut values = BTreeMap::<u32, usize>::new();
-        let mut habits = Vec::new();
+        let (mut habits, mut all) = (Vec::new(), 0);
         for name in self.names() {
             let cells = rollup.entity(&view, name)?;
             let mut habit = Habit::new();
@@ -125,6 +128,10 @@ impl<'a> Exchanges<'a> {
             }
             habit.sort_unstable();
             habit.dedup();
+            all += habit.len();
+            if all > MOST_SUBJECTS {
+                return Ok(None);
+            }
             habits.push(habit);
         }
         Ok(Some(Kind { what: Field::Subject, habits, values: values.len() }))
@@ -152,7 +159,7 @@ impl<'a> Exchanges<'a> {
     fn of_kind(&self, kind: &Kind, tails: f64) -> Vec<(usize, Candidate)> {
         let Some(users) = self.users else { return Vec::new() };
         let habits = Habits::of(&kind.habits, kind.values, self.log.grid.days());
-        if !habits.last() {
+        if habits.too_many() || !habits.last() {
             return Vec::new();
         }
         let best = habits.best();
@@ -160,15 +167,18 @@ impl<'a> Exchanges<'a> {
         let score = |pair: &Option<Pair>| pair.map_or(0.0, |pair| pair.score);
         let tops: Vec<f64> =
             best.iter().zip(&known).filter(|(_, known)| **known).map(|(pair, _)| score(pair)).collect();
-        let (entities, windows) = (tops.len() as f64, habits.splits() as f64);
+        // Everybody is compared with everybody, on any day.
+        let (entities, windows) = (tops.len() as f64, self.log.grid.days() as f64);
         let tail = Tail::fit_without(tops, LEFT_OUT);
         let candidate = |(user, pair): (usize, &Option<Pair>)| {
-            let pair = (*pair).filter(|pair| {
-                habits.changed(user, pair.partner, pair.day) && habits.changed(pair.partner, user, pair.day)
-            })?;
+            let pair = (*pair)?;
             let odds = tail.expected_false(pair.score, entities, tails, windows, entities)?;
             let calibrated =
                 tail.calibrated(pair.score).filter(|_| odds <= self.log.config.max_expected_false)?;
+            let changed = |one: usize, other: usize| habits.changed(one, other, pair.day);
+            if !changed(user, pair.partner) || !changed(pair.partner, user) {
+                return None;
+            }
             let name = &users.table.entities[self.compared[pair.partner]];
             let mut candidate =
                 self.candidate(users, self.compared[user], pair, habits.overlap(user, pair.day));
@@ -177,7 +187,7 @@ impl<'a> Exchanges<'a> {
                 Field::Object => "uses the objects that",
                 _ => "takes the actions that",
             };
-            candidate.note =
+            candidate.seen =
                 Some(format!("{what} user {name} did before, and {name} those of {}", candidate.entity));
             candidate.partner = Some(name.clone());
             candidate.score = calibrated;
@@ -224,7 +234,7 @@ impl<'a> Exchanges<'a> {
             expected_false: None,
             cause: None,
             fact: None,
-            note: None,
+            seen: None,
             partner: None,
             timeline,
         }

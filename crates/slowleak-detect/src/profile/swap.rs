@@ -17,10 +17,11 @@
 //! Values must be habits at all: where cases go from desk to desk, everybody touches later what somebody else touched
 //! before. So nothing is said by values of which the median entity keeps less than half ([`LASTING`]).
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
+
+use crate::profile::habit::{Habit, LEAST, middle, overlap, touches, wander};
 
 /// The shares of everybody count as much as this many days of an entity.
 const PRIOR_DAYS: f64 = 5.0;
@@ -28,15 +29,12 @@ const PRIOR_DAYS: f64 = 5.0;
 const LASTING: f64 = 0.5;
 /// Share of the others who may keep as little of their profile as one who was exchanged.
 const RARE: f64 = 0.05;
-/// Days and values that an entity must have touched on either side.
-const LEAST: f64 = 20.0;
 /// Days, at the most, that are tried at first; then those around the best.
 const SPLITS: usize = 64;
 /// The least distance of these, and from either end of the log, in days.
 const WEEK: usize = 7;
-
-/// The (day, value) pairs of an entity, each once, ascending.
-pub(crate) type Habit = Vec<(usize, usize)>;
+/// Pairs of people, over all values, that are compared on a day that is tried: a tenth of a second.
+const MOST_COMPARED: usize = 1 << 26;
 
 /// A pair of entities, by position, with the day of the exchange.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,13 +48,15 @@ pub(crate) struct Pair {
 /// Score and day of a pair, where it is more likely than not.
 type Scored = Option<(f64, usize)>;
 
-/// What some days say of every pair.
+/// What the days from some day on say of every pair.
 struct Evidence {
     entities: usize,
-    /// What each entity touched on the days of its habits, and on those judged.
+    /// What each entity touched on the days before, and since.
     known: Vec<f64>,
     touched: Vec<f64>,
-    nats: Vec<f64>,
+    /// Of each pair the nats for another's habits, and of each entity those for its own.
+    others: Vec<f64>,
+    own: Vec<f64>,
 }
 
 impl Evidence {
@@ -67,7 +67,7 @@ impl Evidence {
     /// e(a, b).
     fn of(&self, a: usize, b: usize) -> f64 {
         let known = ((self.known[a] + PRIOR_DAYS) / (self.known[b] + PRIOR_DAYS)).ln();
-        self.nats[a * self.entities + b] + self.touched[a] * known
+        self.others[a * self.entities + b] - self.own[a] + self.touched[a] * known
     }
 }
 
@@ -75,8 +75,10 @@ impl Evidence {
 pub(crate) struct Habits<'a> {
     habits: &'a [Habit],
     days: usize,
+    /// Every (value, entity, day), ascending.
+    touches: Vec<(usize, usize, usize)>,
     /// Shares of everybody's values.
-    shares: Vec<f64>,
+    shares: Arc<[f64]>,
     /// How much more habits wander than chance; at least 1.
     wander: f64,
 }
@@ -94,12 +96,18 @@ impl<'a> Habits<'a> {
         let mut wander: Vec<f64> = habits.iter().filter_map(|habit| wander(habit)).collect();
         wander.sort_by(f64::total_cmp);
         let wander = wander.get(wander.len() / 2).copied().unwrap_or(1.0).max(1.0);
-        Self { habits, days, shares, wander }
+        Self { habits, days, touches: touches(habits), shares: shares.into(), wander }
+    }
+
+    /// Whether so many people touch so many of the same values that to compare them would take too long.
+    pub(crate) fn too_many(&self) -> bool {
+        let people = |of_value: &[(usize, usize, usize)]| of_value.chunk_by(|a, b| a.1 == b.1).count();
+        let of_values = self.touches.chunk_by(|a, b| a.0 == b.0);
+        of_values.map(|of_value| people(of_value).pow(2)).sum::<usize>() > MOST_COMPARED
     }
 
     /// Whether these are habits: whether most of them last.
     pub(crate) fn last(&self) -> bool {
-        let middle = |habit: &Habit| habit.get(habit.len() / 2).map(|(day, _)| *day);
         let enough = |habit: &&Habit| habit.len() as f64 >= 2.0 * LEAST;
         let kept = |habit: &Habit| middle(habit).map(|day| overlap(habit, day));
         let mut kept: Vec<f64> = self.habits.iter().filter(enough).filter_map(kept).collect();
@@ -127,8 +135,8 @@ impl<'a> Habits<'a> {
             let Some(pair) = best else { continue };
             let days = pair.day.saturating_sub(step - 1).max(1)..(pair.day + step).min(self.days);
             let both = [self.habits[entity].clone(), self.habits[pair.partner].clone()];
-            let two =
-                Habits { habits: &both, days: self.days, shares: self.shares.clone(), wander: self.wander };
+            let (touches, shares) = (touches(&both), Arc::clone(&self.shares));
+            let two = Habits { habits: &both, days: self.days, touches, shares, wander: self.wander };
             if let Some((score, day)) = two.among(&days.collect::<Vec<_>>())[1]
                 && score > pair.score
             {
@@ -164,7 +172,7 @@ impl<'a> Habits<'a> {
     /// What is said for an exchange on this day, of every pair; the earlier entity's rows have it.
     fn at(&self, day: usize) -> Vec<Scored> {
         let entities = self.habits.len();
-        let evidence = self.evidence(0..day, day..self.days);
+        let evidence = self.evidence(day);
         let known: Vec<usize> = (0..entities).filter(|entity| evidence.knows(*entity)).collect();
         let more = |a: usize, b: usize| evidence.of(a, b) / self.wander;
         let mut best = vec![None; entities * entities];
@@ -179,38 +187,29 @@ impl<'a> Habits<'a> {
         best
     }
 
-    /// What the days `then` say of every pair, by habits of the days `before`.
-    fn evidence(&self, before: Range<usize>, then: Range<usize>) -> Evidence {
+    /// What the days from `day` on say of every pair.
+    fn evidence(&self, day: usize) -> Evidence {
         let entities = self.habits.len();
-        let within = |habit: &Habit, days: &Range<usize>| {
-            let at = |day: usize| habit.partition_point(|(at, _)| *at < day);
-            at(days.start)..at(days.end)
-        };
-        let count = |days: &Range<usize>| -> Vec<f64> {
-            self.habits.iter().map(|habit| within(habit, days).len() as f64).collect()
-        };
-        let (known, touched) = (count(&before), count(&then));
-        let mut evidence = Evidence { entities, known, touched, nats: vec![0.0; entities * entities] };
-        // Of each value who touched it: (entity, ln(1 + n / (A q)), days then).
-        let mut values: BTreeMap<usize, Vec<(usize, f64, f64)>> = BTreeMap::new();
-        for (entity, habit) in self.habits.iter().enumerate().filter(|(entity, _)| evidence.knows(*entity)) {
-            let mut counts = BTreeMap::<usize, (f64, f64)>::new();
-            for (_, value) in &habit[within(habit, &before)] {
-                counts.entry(*value).or_default().0 += 1.0;
+        let before = |habit: &Habit| habit.partition_point(|(at, _)| *at < day);
+        let known = self.habits.iter().map(|habit| before(habit) as f64).collect();
+        let touched = self.habits.iter().map(|habit| (habit.len() - before(habit)) as f64).collect();
+        let (others, own) = (vec![0.0; entities * entities], vec![0.0; entities]);
+        let mut evidence = Evidence { entities, known, touched, others, own };
+        // Who touched a value: (entity, ln(1 + n / (A q)), days since). Who never did so before has a gain of nothing.
+        let mut who: Vec<(usize, f64, f64)> = Vec::new();
+        for of_value in self.touches.chunk_by(|a, b| a.0 == b.0) {
+            who.clear();
+            for of_entity in of_value.chunk_by(|a, b| a.1 == b.1) {
+                let (value, entity, _) = of_entity[0];
+                if evidence.knows(entity) {
+                    let n = of_entity.partition_point(|(_, _, at)| *at < day);
+                    let gain = (n as f64 / (PRIOR_DAYS * self.shares[value])).ln_1p();
+                    who.push((entity, gain, (of_entity.len() - n) as f64));
+                }
             }
-            for (_, value) in &habit[within(habit, &then)] {
-                counts.entry(*value).or_default().1 += 1.0;
-            }
-            for (value, (n, m)) in counts {
-                let gain = (n / (PRIOR_DAYS * self.shares[value])).ln_1p();
-                values.entry(value).or_default().push((entity, gain, m));
-            }
-        }
-        for who in values.values() {
-            for (a, own, m) in who.iter().filter(|(_, _, m)| *m > 0.0) {
-                let row = &mut evidence.nats[a * entities..(a + 1) * entities];
-                // Who never touched the value has a gain of nothing: a's own is lost.
-                row.iter_mut().for_each(|sum| *sum -= m * own);
+            for &(a, gain, m) in who.iter().filter(|(_, _, m)| *m > 0.0) {
+                evidence.own[a] += m * gain;
+                let row = &mut evidence.others[a * entities..(a + 1) * entities];
                 who.iter().for_each(|(b, gain, _)| row[*b] += m * gain);
             }
         }
@@ -238,11 +237,6 @@ impl<'a> Habits<'a> {
     }
 }
 
-fn overlap(habit: &Habit, day: usize) -> f64 {
-    let (counts, before, since) = halves(habit, day);
-    counts.values().map(|(n, m)| f64::min(n / before.max(1.0), m / since.max(1.0))).sum()
-}
-
 fn merged(mut a: Vec<Scored>, b: Vec<Scored>) -> Vec<Scored> {
     for (a, b) in a.iter_mut().zip(b) {
         if b.is_some_and(|(score, _)| a.is_none_or(|(best, _)| score > best)) {
@@ -250,38 +244,6 @@ fn merged(mut a: Vec<Scored>, b: Vec<Scored>) -> Vec<Scored> {
         }
     }
     a
-}
-
-/// Days of each value before and since a day, and their sums.
-fn halves(habit: &Habit, day: usize) -> (BTreeMap<usize, (f64, f64)>, f64, f64) {
-    let mut counts = BTreeMap::<usize, (f64, f64)>::new();
-    let mut sums = (0.0, 0.0);
-    for (at, value) in habit {
-        let (n, m) = counts.entry(*value).or_default();
-        let (place, sum) = if *at < day { (n, &mut sums.0) } else { (m, &mut sums.1) };
-        *place += 1.0;
-        *sum += 1.0;
-    }
-    (counts, sums.0, sums.1)
-}
-
-/// The deviance between an entity's two halves over its degrees of freedom: 1 where a habit is kept. `None` where there is
-/// too little of it.
-fn wander(habit: &Habit) -> Option<f64> {
-    let middle = habit.get(habit.len() / 2)?.0;
-    let (counts, before, since) = halves(habit, middle);
-    if before < LEAST || since < LEAST || counts.len() < 2 {
-        return None;
-    }
-    let term = |x: f64, expected: f64| if x > 0.0 { x * (x / expected).ln() } else { 0.0 };
-    let deviance: f64 = counts
-        .values()
-        .map(|(n, m)| {
-            let share = (n + m) / (before + since);
-            2.0 * (term(*n, share * before) + term(*m, share * since))
-        })
-        .sum();
-    Some(deviance / (counts.len() - 1) as f64)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rayon::prelude::*;
 use slowleak_rollup::Metric;
 
 use crate::rate::noise::STRETCHES;
@@ -31,7 +32,7 @@ pub(crate) struct Part {
     /// The unit of the counts.
     pub(crate) metric: Metric,
     offsets: Vec<usize>,
-    days: Vec<usize>,
+    days: Vec<u32>,
     counts: Vec<f64>,
     expected: Vec<f64>,
     /// Of each entity, counts in a burst.
@@ -49,7 +50,7 @@ impl Part {
             Self { metric, offsets: vec![0], days: vec![], counts: vec![], expected: vec![], bursts };
         for (entity, burst) in entities.iter().zip(&part.bursts) {
             for (day, count, expected) in entity {
-                part.days.push(*day);
+                part.days.push(*day as u32);
                 part.counts.push(count / burst);
                 part.expected.push(expected / burst);
             }
@@ -72,8 +73,9 @@ impl Part {
         counts.fill(0.0);
         expected.fill(0.0);
         for cell in self.cells(entity) {
-            counts[self.days[cell]] = self.counts[cell];
-            expected[self.days[cell]] = self.expected[cell];
+            let day = self.days[cell] as usize;
+            counts[day] = self.counts[cell];
+            expected[day] = self.expected[cell];
         }
     }
 }
@@ -82,7 +84,7 @@ impl Part {
 fn bursts(entities: &[Vec<Day>]) -> Vec<f64> {
     let mut largest = vec![1.0; entities.len()];
     for stretch in STRETCHES {
-        let own: Vec<Option<Burst>> = entities.iter().map(|days| burst(days, stretch)).collect();
+        let own: Vec<Option<Burst>> = entities.par_iter().map(|days| burst(days, stretch)).collect();
         let measured = || own.iter().flatten();
         let pooled = measured().count() >= MIN_PEERS;
         let quantile = |items: &mut dyn Iterator<Item = (f64, f64)>, quantile: f64, otherwise: f64| {
