@@ -1,13 +1,11 @@
 //! Profiles: what an entity does, against its own habit, whatever the volume. A person who works irregularly, a thief
 //! who takes little and one who has somebody else's id all show by *what* is accessed.
 //!
-//! In: views of whom and what, and of new subjects. Out: campaigns of [foreign] accesses and of [fresh] subjects, each
-//! judged as a rate is, against the entity's own past and its peers, given how much was done at all: absence, part-time
-//! work and busy seasons cancel.
+//! In: views of whom and what. Out: campaigns of [foreign] accesses, each judged as a rate is, against the entity's own
+//! past and its peers, given how much was done at all: absence, part-time work and busy seasons cancel.
 
 mod exchange;
 mod foreign;
-mod fresh;
 mod habit;
 mod swap;
 
@@ -28,7 +26,7 @@ use crate::rate::{borrow_tails, candidate};
 /// Who has a profile, and of what. What a key does is its users' work, who come and go and move to other keys.
 const PROFILES: [(Field, Field); 2] = [(Field::User, Field::Action), (Field::User, Field::Object)];
 
-/// What entities did by kind and by novelty: the series that [`Profiles`] judges.
+/// What entities did by kind: the series that [`Profiles`] judges.
 pub(crate) struct Parts<'a>(Vec<(&'a Daily<'a>, Part, String)>);
 
 impl<'a> Parts<'a> {
@@ -40,10 +38,7 @@ impl<'a> Parts<'a> {
             let note = format!("accesses by {what}s that are hardly its own", what = what.name());
             Some((daily, foreign::foreign(daily, pairs)?, note))
         });
-        let new = log.sketched.iter().filter_map(|daily| {
-            Some((daily, fresh::fresh(daily)?, "accounts that it had never touched before,".to_owned()))
-        });
-        Self(by_kind.chain(new).collect())
+        Self(by_kind.collect())
     }
 }
 

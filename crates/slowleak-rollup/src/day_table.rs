@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ahash::HashMap;
 use rayon::prelude::*;
-use slowleak_record::{Field, Micros};
+use slowleak_record::Micros;
 
 use crate::{Metric, Sketch, Table, View};
 
@@ -28,9 +28,6 @@ pub struct DayTable {
     pub events: Vec<i64>,
     /// Distinct subjects of each day, estimated; empty where the view has no sketches.
     pub subjects: Vec<f64>,
-    /// Distinct subjects of each day that the entity had touched on no day before, estimated; empty but for the sketched
-    /// views by one key or one user: who looks at what is new to them is asked of nobody else.
-    pub fresh: Vec<f64>,
     /// Of each day the start of the last window in which anything happened.
     pub latest: HashMap<i32, Micros>,
 }
@@ -63,12 +60,6 @@ impl DayTable {
                 many => Sketch::union(many).estimate(),
             };
             days.subjects = cells.par_iter().map(estimate).collect();
-            if matches!(table.view.dimension.parts(), [Field::Key | Field::User]) {
-                let of_entity = |entity: usize| fresh(&table.subjects, &cells[days.cells(entity)]);
-                let entities: Vec<Vec<f64>> =
-                    (0..days.entities.len()).into_par_iter().map(of_entity).collect();
-                days.fresh = entities.into_iter().flatten().collect();
-            }
         }
         days
     }
@@ -83,7 +74,6 @@ impl DayTable {
             days: Vec::new(),
             events: Vec::new(),
             subjects: Vec::new(),
-            fresh: Vec::new(),
             latest: HashMap::default(),
         }
     }
@@ -106,7 +96,6 @@ impl DayTable {
         self.days.extend(more.days);
         self.events.extend(more.events);
         self.subjects.extend(more.subjects);
-        self.fresh.extend(more.fresh);
         more.latest.into_iter().for_each(|(day, window)| self.see(day, window));
     }
 
@@ -118,8 +107,7 @@ impl DayTable {
             rest.entities.push(self.entities[entity].clone());
             rest.days.extend_from_slice(&self.days[cells.clone()]);
             rest.events.extend_from_slice(&self.events[cells.clone()]);
-            rest.subjects.extend_from_slice(self.subjects.get(cells.clone()).unwrap_or_default());
-            rest.fresh.extend_from_slice(self.fresh.get(cells).unwrap_or_default());
+            rest.subjects.extend_from_slice(self.subjects.get(cells).unwrap_or_default());
             rest.offsets.push(rest.days.len());
         }
         rest.latest = std::mem::take(&mut self.latest);
@@ -130,17 +118,6 @@ impl DayTable {
         let latest = self.latest.entry(day).or_insert(window);
         *latest = window.max(*latest);
     }
-}
-
-/// By how much each day's subjects, as ranges of the cells' sketches, make those of all days up to then more.
-fn fresh(sketches: &[Sketch], days: &[Range<usize>]) -> Vec<f64> {
-    let (mut known, mut so_far) = (Sketch::default(), 0.0);
-    let grown = |cells: &Range<usize>| {
-        sketches[cells.clone()].iter().for_each(|sketch| known.merge(sketch));
-        let before = std::mem::replace(&mut so_far, known.estimate());
-        f64::max(so_far - before, 0.0)
-    };
-    days.iter().map(grown).collect()
 }
 
 /// The UTC day that holds a time: a 64-bit number of microseconds has fewer days than fit into 32 bits.

@@ -124,13 +124,6 @@ impl<'a> Daily<'a> {
         }
     }
 
-    /// Of each day its distinct subjects, and how many of them the entity had never touched before; nothing where the
-    /// view does not know.
-    pub(crate) fn novelty(&self, entity: usize) -> impl Iterator<Item = (usize, f64, f64)> + '_ {
-        let known = self.table.cells(entity).filter(|cell| *cell < self.table.fresh.len());
-        known.filter_map(|cell| Some((self.day(cell)?, self.table.subjects[cell], self.table.fresh[cell])))
-    }
-
     /// The entity of that name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.table.find(name)
