@@ -3,6 +3,7 @@
 use slowleak_record::Registry;
 use slowleak_rollup::{DayTable, Lookup};
 
+use crate::burst::Bursts;
 use crate::config::DetectConfig;
 use crate::days::Log;
 use crate::days::daily::Daily;
@@ -57,9 +58,11 @@ pub fn detect<'k, L: Lookup>(
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
-    let tails = rates.tails();
+    let bursts = Bursts::run(log, rollup)?;
+    let tails = rates.tails() + bursts.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
+    candidates.extend(bursts.candidates(tails));
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut findings: Vec<Finding> =

@@ -9,6 +9,7 @@
 //!
 //! This crate knows rollups and registries; it knows neither files nor raw records.
 
+mod burst;
 mod candidate;
 mod cause;
 mod config;

@@ -1,6 +1,6 @@
 //! Why one finding exists, in words and numbers, from what a run left on disk.
 
-use slowleak_detect::{Evidence, Finding};
+use slowleak_detect::{Detector, Evidence, Finding};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
@@ -140,10 +140,18 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         (leading.observed, leading.expected, "")
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
-    let baseline = format!(
-        "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
-         time, {expected}{each} are expected inside it. Seen were {observed}{each}."
-    );
+    let baseline = if finding.detector == Detector::Burst {
+        format!(
+            "In the log as a whole the level is {level} {unit} a day. From the rest of its own day (or the weeks around, \
+             where they are busier), what it usually does at such an hour of the week, and what its peers do at the time, \
+             {expected} are expected in the interval. Seen were {observed}."
+        )
+    } else {
+        format!(
+            "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
+             time, {expected}{each} are expected inside it. Seen were {observed}{each}."
+        )
+    };
     reasons.push(("Baseline", baseline));
 
     if leading.dispersion > 0.0 && leading.expected > 0.0 {
