@@ -154,10 +154,6 @@ impl Shape {
     pub(crate) fn within(&self, windows: &std::ops::Range<usize>) -> f64 {
         self.before(windows.end) - self.before(windows.start)
     }
-
-    pub(crate) fn total(&self) -> f64 {
-        self.sums.last().copied().unwrap_or(0.0)
-    }
 }
 
 #[cfg(test)]

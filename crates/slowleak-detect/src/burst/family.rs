@@ -46,6 +46,8 @@ pub(crate) struct Family<'a> {
     pub(crate) tested: Vec<usize>,
     /// One a band, in the order of [`Band::ALL`].
     pub(crate) tails: [Tail; 2],
+    /// Days of entities from which each tail was learnt.
+    days: [usize; 2],
     pub(crate) found: Vec<Found>,
 }
 
@@ -86,7 +88,8 @@ impl<'a> Family<'a> {
             }
             // Of newcomers there is no habit yet.
             bursts.retain(|burst| burst.windows.start >= habit.span.start + newborn);
-            let tops = Band::ALL.map(|band| top(&bursts, band));
+            let scores = |band| bursts.iter().filter(move |burst: &&Burst| burst.band == band);
+            let scores = Band::ALL.map(|band| scores(band).map(|burst| burst.score).collect());
             bursts.retain(|burst| burst.score >= LIVELY_NATS);
             bursts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.windows.start.cmp(&b.windows.start)));
             let mut kept: Vec<Burst> = Vec::new();
@@ -106,14 +109,43 @@ impl<'a> Family<'a> {
                 if inside { habit.usual(&windows, series.count(&windows)) } else { 0.0 }
             };
             Lively {
-                tops,
+                scores,
                 habits: kept.iter().map(|burst| habits(&kept, burst, &clock)).collect(),
                 bursts: kept.iter().map(|burst| search.edged(&habit, burst)).collect(),
                 expected_by_day: days.map(day).collect(),
                 level_per_day: habit.level * 24.0,
             }
         })?;
-        Ok(Some(Self::calibrated(daily, clock, tested, searched)))
+        let family = Self::calibrated(daily, clock, tested, searched);
+        if std::env::var_os("SLB").is_some() {
+            eprintln!(
+                "{} tested {} pool {:?} tails {:?}",
+                daily.table.view,
+                family.tested.len(),
+                pool,
+                family.tails.each_ref().map(|t| t.scale)
+            );
+            let mut all: Vec<&Found> = family.found.iter().collect();
+            all.sort_by(|a, b| b.burst.score.total_cmp(&a.burst.score));
+            for found in all.iter().take(25) {
+                let b = &found.burst;
+                eprintln!(
+                    "  {} {} +{} {:?} obs {} exp {:.1} disp {:.4} score {:.1} cal {:?} odds {:?} {:?}",
+                    daily.table.entities[found.entity],
+                    clock.time(b.windows.start),
+                    b.windows.len(),
+                    b.band,
+                    b.observed,
+                    b.expected,
+                    b.dispersion,
+                    b.score,
+                    family.tails[b.band as usize].calibrated(b.score),
+                    family.expected_false(b, 20.0),
+                    found.cause
+                );
+            }
+        }
+        Ok(Some(family))
     }
 
     fn calibrated(daily: &'a Daily<'a>, clock: Clock, tested: Vec<usize>, searched: Vec<Lively>) -> Self {
@@ -125,10 +157,9 @@ impl<'a> Family<'a> {
             .collect();
         all.sort_by(|a, b| (a.0.start, a.1).cmp(&(b.0.start, b.1)));
         let most = COMMON_COUNT.max((COMMON_SHARE * tested.len() as f64) as usize);
-        let mut tops: [Vec<f64>; 2] = Default::default();
+        let mut scores: [Vec<f64>; 2] = Default::default();
         let mut found = Vec::new();
-        for (index, lively) in searched.into_iter().enumerate() {
-            let mut honest = false;
+        for (index, mut lively) in searched.into_iter().enumerate() {
             for (burst, habit) in lively.bursts.into_iter().zip(lively.habits) {
                 let own = hours(&burst);
                 // Bursts are no longer than half a day.
@@ -141,15 +172,17 @@ impl<'a> Family<'a> {
                 others.dedup();
                 let common = (others.len() > most).then(|| Cause::Common { count: others.len() });
                 let cause = habit.or(common);
-                honest |= cause.is_some();
+                // What has an honest cause is no measure of chance.
+                if cause.is_some() {
+                    lively.scores[burst.band as usize].retain(|score| *score != burst.score);
+                }
                 let (expected_by_day, level_per_day) = (lively.expected_by_day.clone(), lively.level_per_day);
                 found.push(Found { entity: tested[index], burst, cause, expected_by_day, level_per_day });
             }
-            if !honest {
-                tops.iter_mut().zip(lively.tops).for_each(|(tops, top)| tops.push(top));
-            }
+            scores.iter_mut().zip(lively.scores).for_each(|(all, own)| all.extend(own));
         }
-        Self { daily, clock, tested, tails: tops.map(Tail::fit), found }
+        let days = scores.each_ref().map(Vec::len);
+        Self { daily, clock, tested, tails: scores.map(Tail::fit), days, found }
     }
 
     /// The bands that the view's windows can tell apart.
@@ -157,14 +190,17 @@ impl<'a> Family<'a> {
         Band::ALL.into_iter().filter(|band| !band.lengths(&self.clock).is_empty())
     }
 
-    /// Expected number of leak-free entities that burst as much, among `tails` tails of scores.
+    /// Expected number of leak-free bursts that score as much, among `tails` tails of scores. The unit of a tail is a day
+    /// of an entity with any stretch above what is expected, so that a few leaks in a view of few entities do not make
+    /// its tail; the union bound is over every day.
     pub(crate) fn expected_false(&self, burst: &Burst, tails: f64) -> Option<f64> {
         let lengths = burst.band.lengths(&self.clock).len();
         self.tails[burst.band as usize].expected_false(
             burst.score,
-            self.tested.len() as f64,
+            self.days[burst.band as usize] as f64,
             tails,
-            self.clock.windows() as f64,
+            self.tested.len() as f64 * self.clock.windows() as f64
+                / self.days[burst.band as usize].max(1) as f64,
             lengths as f64,
         )
     }
@@ -172,17 +208,14 @@ impl<'a> Family<'a> {
 
 /// What the search says of an entity.
 struct Lively {
-    tops: [f64; 2],
+    /// Of each band the best score of each day.
+    scores: [Vec<f64>; 2],
     /// Edges set, the strongest first.
     bursts: Vec<Burst>,
     /// Of each whether the entity does so now and then.
     habits: Vec<Option<Cause>>,
     expected_by_day: Vec<f64>,
     level_per_day: f64,
-}
-
-fn top(bursts: &[Burst], band: Band) -> f64 {
-    bursts.iter().filter(|burst| burst.band == band).map(|burst| burst.score).fold(0.0, f64::max)
 }
 
 /// Whether the other bursts of an entity make this one a habit.

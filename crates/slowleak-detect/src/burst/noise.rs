@@ -126,7 +126,7 @@ impl Pool {
     pub(crate) fn noise(&self, own: &Scatter) -> Noise {
         let shrunk = |(&typical, &(dispersion, squares)): (&f64, &(f64, f64))| {
             let (own, prior) = (squares / 2.0, 1.0 / (typical * typical));
-            ((own * dispersion + prior * typical) / (own + prior)).max(typical / 2.0).max(LEAST)
+            ((own * dispersion + prior * typical) / (own + prior)).max(LEAST)
         };
         let dispersion = self.typical.iter().zip(own).map(shrunk).collect();
         Noise { stretches: self.stretches.clone(), dispersion }
@@ -146,16 +146,11 @@ impl Noise {
         let after = self.stretches.partition_point(|stretch| *stretch < windows);
         let (Some(stretch), Some(dispersion)) = (self.stretches.get(after), self.dispersion.get(after))
         else {
-            return self.longest();
+            return self.dispersion.last().copied().unwrap_or(FALLBACK);
         };
         let Some(before) = after.checked_sub(1) else { return *dispersion };
         let (low, high) = (self.stretches[before] as f64, *stretch as f64);
         let part = (windows as f64 / low).ln() / (high / low).ln();
         (self.dispersion[before].ln() * (1.0 - part) + dispersion.ln() * part).exp()
-    }
-
-    /// Of half a day.
-    pub(crate) fn longest(&self) -> f64 {
-        self.dispersion.last().copied().unwrap_or(FALLBACK)
     }
 }

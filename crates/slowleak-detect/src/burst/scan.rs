@@ -104,7 +104,6 @@ impl Search<'_> {
             }
             let expected = expected.max(habit.usual(&windows, observed));
             let dispersion = noise.over(length);
-            let rest = Rest { count: rest, dispersion: noise.longest() };
             let burst = Burst { windows, observed, expected, dispersion, score: 0.0, band };
             let score = self.score(habit, &burst, rest);
             if score > of_day.1 {
@@ -114,12 +113,12 @@ impl Search<'_> {
         }
     }
 
-    fn score(&self, habit: &Habit<'_>, burst: &Burst, rest: Rest) -> f64 {
+    fn score(&self, habit: &Habit<'_>, burst: &Burst, rest: f64) -> f64 {
         let expected = burst.expected * (1.0 + self.tolerance);
         let inside = Sample { count: burst.observed, expected, dispersion: burst.dispersion };
-        let learnt = habit.learnt(&burst.windows) + 1.0;
-        let dispersion = rest.dispersion + 1.0 / learnt;
-        let outside = Sample { count: rest.count, expected: rest.count, dispersion };
+        // How the rest of the day differs from the stretch is in the stretch's dispersion, which was measured against it.
+        let dispersion = 1.0 / (habit.learnt(&burst.windows) + 1.0);
+        let outside = Sample { count: rest, expected: rest, dispersion };
         profile_score(inside.count, inside.expected, inside.dispersion).min(two_sample_bound(inside, outside))
     }
 
@@ -151,11 +150,4 @@ impl Search<'_> {
         let expected = level * habit.shape.within(&windows);
         Burst { windows, observed, expected, ..burst.clone() }
     }
-}
-
-/// The rest of a burst's day.
-#[derive(Clone, Copy)]
-struct Rest {
-    count: f64,
-    dispersion: f64,
 }

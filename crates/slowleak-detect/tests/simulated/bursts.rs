@@ -69,7 +69,11 @@ fn a_burst_within_a_day_is_found_with_its_hours() {
         let of_key: Vec<&Finding> = found.iter().filter(|finding| finding.entity == name(40)).collect();
         assert_eq!(of_key.len(), 1, "seed {seed}: {found:?}");
         assert_eq!((of_key[0].start, of_key[0].end), (time(first, 1), time(first + 3, 1)));
-        assert!(of_key[0].summary.contains("2025-06-03 10:00 to 2025-06-03 13:00 UTC"), "{}", of_key[0].summary);
+        assert!(
+            of_key[0].summary.contains("2025-06-03 10:00 to 2025-06-03 13:00 UTC"),
+            "{}",
+            of_key[0].summary
+        );
         assert!(found.len() <= 2, "seed {seed}: {found:?}");
     }
 }
@@ -81,7 +85,10 @@ fn minutes_are_seen_where_the_view_has_them() {
     let (hours, minutes) = (log(1, 1, &[(40, first / 6, 1, 30.0)]), log(1, 6, &[(40, first, 1, 100.0)]));
     assert!(bursts(&hours).iter().all(|finding| finding.entity != name(40)));
     let found = bursts(&minutes);
-    assert_eq!(found.iter().map(|f| (f.entity.as_str(), f.start)).collect::<Vec<_>>(), [(&*name(40), time(first, 6))]);
+    assert_eq!(
+        found.iter().map(|f| (f.entity.as_str(), f.start)).collect::<Vec<_>>(),
+        [(&*name(40), time(first, 6))]
+    );
 }
 
 #[test]
