@@ -14,15 +14,20 @@ use crate::cause::Cause;
 use crate::days::Log;
 use crate::days::daily::Daily;
 use crate::rate::calibrate::Tail;
+use crate::rate::peers::weighted_quantile;
 
 /// Bursts kept of an entity: more are a habit.
 const MOST: usize = 16;
 /// Score from which a burst is one that others are compared with, nats.
 const LIVELY_NATS: f64 = 8.0;
-/// Other bursts of at least half the excess that make a habit...
+/// Other bursts of at least half the excess and half the score that make a habit...
 const HABIT: usize = 5;
 /// ...or so many, if they were at the same hour of the day, give or take one.
 const HABIT_AT_HOUR: usize = 2;
+/// Highest days of an entity that say nothing about its tail...
+const LEFT_OUT: usize = 3;
+/// ...and days at the usual height that the others weigh against.
+const PRIOR_DAYS: f64 = 8.0;
 /// Entities that burst within the same hour are a common cause if they are more than this share of all...
 const COMMON_SHARE: f64 = 0.05;
 /// ...and more than these: one leak reads a few tables.
@@ -32,6 +37,8 @@ const COMMON_COUNT: usize = 5;
 pub(crate) struct Found {
     pub(crate) entity: usize,
     pub(crate) burst: Burst,
+    /// Its score on the scale of entities whose days are of the usual liveliness.
+    pub(crate) score: f64,
     pub(crate) cause: Option<Cause>,
     /// What is usual a day, with the season of the week and all that is common, on each day of the log.
     pub(crate) expected_by_day: Vec<f64>,
@@ -108,44 +115,16 @@ impl<'a> Family<'a> {
                 let inside = windows.start < habit.span.end && habit.span.start < windows.end;
                 if inside { habit.usual(&windows, series.count(&windows)) } else { 0.0 }
             };
+            let kept: Vec<Burst> = kept.iter().map(|burst| search.edged(&habit, burst)).collect();
             Lively {
                 scores,
                 habits: kept.iter().map(|burst| habits(&kept, burst, &clock)).collect(),
-                bursts: kept.iter().map(|burst| search.edged(&habit, burst)).collect(),
+                bursts: kept,
                 expected_by_day: days.map(day).collect(),
                 level_per_day: habit.level * 24.0,
             }
         })?;
-        let family = Self::calibrated(daily, clock, tested, searched);
-        if std::env::var_os("SLB").is_some() {
-            eprintln!(
-                "{} tested {} pool {:?} tails {:?}",
-                daily.table.view,
-                family.tested.len(),
-                pool,
-                family.tails.each_ref().map(|t| t.scale)
-            );
-            let mut all: Vec<&Found> = family.found.iter().collect();
-            all.sort_by(|a, b| b.burst.score.total_cmp(&a.burst.score));
-            for found in all.iter().take(25) {
-                let b = &found.burst;
-                eprintln!(
-                    "  {} {} +{} {:?} obs {} exp {:.1} disp {:.4} score {:.1} cal {:?} odds {:?} {:?}",
-                    daily.table.entities[found.entity],
-                    clock.time(b.windows.start),
-                    b.windows.len(),
-                    b.band,
-                    b.observed,
-                    b.expected,
-                    b.dispersion,
-                    b.score,
-                    family.tails[b.band as usize].calibrated(b.score),
-                    family.expected_false(b, 20.0),
-                    found.cause
-                );
-            }
-        }
-        Ok(Some(family))
+        Ok(Some(Self::calibrated(daily, clock, tested, searched)))
     }
 
     fn calibrated(daily: &'a Daily<'a>, clock: Clock, tested: Vec<usize>, searched: Vec<Lively>) -> Self {
@@ -157,6 +136,8 @@ impl<'a> Family<'a> {
             .collect();
         all.sort_by(|a, b| (a.0.start, a.1).cmp(&(b.0.start, b.1)));
         let most = COMMON_COUNT.max((COMMON_SHARE * tested.len() as f64) as usize);
+        let heavier =
+            Band::ALL.map(|band| heavier(searched.iter().map(|lively| &*lively.scores[band as usize])));
         let mut scores: [Vec<f64>; 2] = Default::default();
         let mut found = Vec::new();
         for (index, mut lively) in searched.into_iter().enumerate() {
@@ -172,14 +153,24 @@ impl<'a> Family<'a> {
                 others.dedup();
                 let common = (others.len() > most).then(|| Cause::Common { count: others.len() });
                 let cause = habit.or(common);
+                let score = burst.score / heavier[burst.band as usize][index];
                 // What has an honest cause is no measure of chance.
                 if cause.is_some() {
                     lively.scores[burst.band as usize].retain(|score| *score != burst.score);
                 }
                 let (expected_by_day, level_per_day) = (lively.expected_by_day.clone(), lively.level_per_day);
-                found.push(Found { entity: tested[index], burst, cause, expected_by_day, level_per_day });
+                found.push(Found {
+                    entity: tested[index],
+                    burst,
+                    score,
+                    cause,
+                    expected_by_day,
+                    level_per_day,
+                });
             }
-            scores.iter_mut().zip(lively.scores).for_each(|(all, own)| all.extend(own));
+            for band in Band::ALL.map(|band| band as usize) {
+                scores[band].extend(lively.scores[band].iter().map(|score| score / heavier[band][index]));
+            }
         }
         let days = scores.each_ref().map(Vec::len);
         Self { daily, clock, tested, tails: scores.map(Tail::fit), days, found }
@@ -193,10 +184,11 @@ impl<'a> Family<'a> {
     /// Expected number of leak-free bursts that score as much, among `tails` tails of scores. The unit of a tail is a day
     /// of an entity with any stretch above what is expected, so that a few leaks in a view of few entities do not make
     /// its tail; the union bound is over every day.
-    pub(crate) fn expected_false(&self, burst: &Burst, tails: f64) -> Option<f64> {
+    pub(crate) fn expected_false(&self, found: &Found, tails: f64) -> Option<f64> {
+        let burst = &found.burst;
         let lengths = burst.band.lengths(&self.clock).len();
         self.tails[burst.band as usize].expected_false(
-            burst.score,
+            found.score,
             self.days[burst.band as usize] as f64,
             tails,
             self.tested.len() as f64 * self.clock.windows() as f64
@@ -218,10 +210,32 @@ struct Lively {
     level_per_day: f64,
 }
 
+/// How much heavier the higher scores of each entity are than those of most: the mean of its top tenth of days, of which
+/// the very highest are left out since they may be what is sought. Sessions and jobs give some entities a heavy tail at
+/// the same dispersion. One at the least: nobody is believed for being dull.
+fn heavier<'s>(scores: impl Iterator<Item = &'s [f64]>) -> Vec<f64> {
+    let upper = |scores: &[f64]| {
+        let mut scores = scores.to_vec();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        let upper = scores.get(LEFT_OUT..(scores.len() / 10).max(LEFT_OUT)).unwrap_or_default();
+        (upper.iter().sum::<f64>(), upper.len() as f64)
+    };
+    let upper: Vec<(f64, f64)> = scores.map(upper).collect();
+    let mut means: Vec<(f64, f64)> =
+        upper.iter().filter(|(_, days)| *days > 0.0).map(|(sum, days)| (sum / days, *days)).collect();
+    if means.is_empty() {
+        return vec![1.0; upper.len()];
+    }
+    let usual = weighted_quantile(&mut means, 0.5).max(1e-3);
+    let of = |(sum, days): (f64, f64)| ((sum + PRIOR_DAYS * usual) / (days + PRIOR_DAYS) / usual).max(1.0);
+    upper.into_iter().map(of).collect()
+}
+
 /// Whether the other bursts of an entity make this one a habit.
 fn habits(all: &[Burst], burst: &Burst, clock: &Clock) -> Option<Cause> {
     let excess = |burst: &Burst| burst.observed - burst.expected;
-    let others = || all.iter().filter(|other| *other != burst && excess(other) >= 0.5 * excess(burst));
+    let like = |other: &&Burst| excess(other) >= 0.5 * excess(burst) && other.score >= 0.5 * burst.score;
+    let others = || all.iter().filter(|other| *other != burst).filter(like);
     let hour = |burst: &Burst| clock.hour(burst.windows.start) % 24;
     let near = |other: &&Burst| (hour(other) + 24 - hour(burst) + 1) % 24 <= 2;
     let (any, at_hour) = (others().count(), others().filter(near).count());

@@ -13,8 +13,11 @@ use crate::rate::peers::weighted_quantile;
 
 /// Stretches, in minutes, at which dispersion is measured.
 const MINUTES: [i64; 6] = [1, 5, 15, 60, 240, 720];
-/// Share of stretches left out, those above expectation by the most standard deviations.
+/// Share of stretches left out, those above expectation by the most standard deviations...
 const TRIM: f64 = 0.01;
+/// ...but no more than so many, which hold a burst of an hour by the minute: where most stretches are empty, those with
+/// any accesses at all are what scatters.
+const MOST_TRIMMED: usize = 60;
 /// Fewest peers whose dispersion can be pooled.
 const MIN_PEERS: usize = 8;
 /// Dispersion of a view in which nothing can be measured.
@@ -68,7 +71,7 @@ fn of_stretch(habit: &Habit<'_>, stretch: usize, active: &[Range<usize>]) -> (f6
             blocks.push((count, habit.of_day(&windows, &around, day - count)));
         }
     }
-    let trimmed = (blocks.len() as f64 * TRIM).ceil() as usize;
+    let trimmed = ((blocks.len() as f64 * TRIM).ceil() as usize).min(MOST_TRIMMED);
     if blocks.len() < 30 + trimmed {
         return (0.0, 0.0);
     }
