@@ -90,6 +90,7 @@ impl<'a> Bursts<'a> {
             expected_false: Some(odds),
             cause: found.cause.clone(),
             fact: None,
+            seen: None,
             edges: Some((start, end.min(grid.end()))),
             timeline: events.into_iter().zip(found.expected_by_day.iter().copied()).collect(),
         })

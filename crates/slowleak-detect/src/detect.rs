@@ -3,6 +3,7 @@
 use slowleak_record::Registry;
 use slowleak_rollup::{DayTable, Lookup};
 
+use crate::birth::{self, Births};
 use crate::burst::Bursts;
 use crate::config::DetectConfig;
 use crate::days::Log;
@@ -58,15 +59,21 @@ pub fn detect<'k, L: Lookup>(
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
+    let births = Births::run(log);
     let bursts = Bursts::run(log, rollup)?;
-    let tails = rates.tails() + bursts.tails();
+    let tails = rates.tails() + births.tails() + bursts.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
+    let born = births.candidates(tails);
+    let rises = birth::unexcused(&mut candidates, &born);
+    candidates.extend(born);
     candidates.extend(bursts.candidates(tails));
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
+    let mut folds = fold(candidates, &slices);
+    birth::join(&mut folds, rises);
     let mut findings: Vec<Finding> =
-        fold(candidates, &slices).iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
+        folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
     let scope = Scope { families: rates.examined(), end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod births;
 mod bursts;
 mod causes;
 mod rules;
