@@ -4,6 +4,7 @@ use slowleak_record::Registry;
 use slowleak_rollup::{DayTable, Lookup};
 
 use crate::birth::{self, Births};
+use crate::burst::Bursts;
 use crate::config::DetectConfig;
 use crate::days::Log;
 use crate::days::daily::Daily;
@@ -59,12 +60,14 @@ pub fn detect<'k, L: Lookup>(
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
     let births = Births::run(log);
-    let tails = rates.tails() + births.tails();
+    let bursts = Bursts::run(log, rollup)?;
+    let tails = rates.tails() + births.tails() + bursts.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
     let born = births.candidates(tails);
     let rises = birth::unexcused(&mut candidates, &born);
     candidates.extend(born);
+    candidates.extend(bursts.candidates(tails));
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut folds = fold(candidates, &slices);

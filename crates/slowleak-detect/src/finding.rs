@@ -77,13 +77,15 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// Far more accesses in minutes or hours than the rest of the day explains.
+    Burst,
     /// A new key or user began as no other did.
     Birth,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -93,6 +95,7 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Burst,
         Self::Birth,
     ];
 
@@ -108,13 +111,14 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Burst => "burst",
             Self::Birth => "birth",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Birth)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Burst | Self::Birth)
     }
 }
 

@@ -140,7 +140,13 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         (leading.observed, leading.expected, "")
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
-    let baseline = if leading.detector == Detector::Birth {
+    let baseline = if leading.detector == Detector::Burst {
+        format!(
+            "In the log as a whole the level is {level} {unit} a day. From the rest of its own day (or the weeks around, \
+             where they are busier), what it usually does at such an hour of the week, and what its peers do at the time, \
+             {expected} are expected in the interval. Seen were {observed}."
+        )
+    } else if leading.detector == Detector::Birth {
         format!(
             "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
              did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."

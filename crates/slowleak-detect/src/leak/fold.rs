@@ -6,6 +6,7 @@ use slowleak_record::Field;
 
 use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
+use crate::finding::Detector;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
 const SHARED: f64 = 0.5;
@@ -39,12 +40,17 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
     }
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
+        // A burst is a part of a rise that lasts; it names a rise of a day better than the day does.
+        let lasts =
+            |c: &Candidate| matches!(c.detector, Detector::Rate | Detector::Breadth) && c.days.len() > 2;
+        let lasting = fold.iter().any(lasts);
+        let part = |c: &Candidate| lasting && c.detector == Detector::Burst;
         fold.sort_by(|a, b| {
             let grade = |c: &Candidate| {
                 // Misuse, likelihoods, what is odd, what is minor.
                 let weight =
                     c.grade().map_or(1, |grade| if grade == Grade::Misuse { 0 } else { 1 + grade as u8 });
-                (weight, c.purity() < PURITY * best, name_rank(c), c.detector)
+                (weight, part(c), c.purity() < PURITY * best, name_rank(c), c.detector)
             };
             grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
         });
@@ -64,6 +70,12 @@ fn name_rank(candidate: &Candidate) -> (usize, usize) {
 fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     // What is explained must not take the unexplained along.
     if a.cause.is_some() != b.cause.is_some() {
+        return false;
+    }
+    // Bursts of a day need not be of one time.
+    if let (Detector::Burst, Detector::Burst, Some(a), Some(b)) = (a.detector, b.detector, a.edges, b.edges)
+        && (a.1 <= b.0 || b.1 <= a.0)
+    {
         return false;
     }
     let common = a.days.start.max(b.days.start)..a.days.end.min(b.days.end);

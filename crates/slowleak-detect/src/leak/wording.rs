@@ -4,12 +4,16 @@ use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
 use crate::candidate::{Candidate, Fact};
-use crate::finding::Finding;
+use crate::finding::{Detector, Finding};
 
 /// The finding's summary; `lead` is the candidate that leads it.
 pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
-    let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
+    let when = if finding.detector == Detector::Burst {
+        format!("from {} to {} UTC", minute(finding.start), minute(finding.end))
+    } else {
+        format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)))
+    };
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
@@ -23,7 +27,12 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
         _ => "accesses",
     };
     let times = if finding.expected > 0.0 {
-        format!("{:.1} times the {} expected", finding.observed / finding.expected, count(finding.expected))
+        let base = if finding.detector == Detector::Burst { " of such hours on such a day" } else { "" };
+        format!(
+            "{:.1} times the {} expected{base}",
+            finding.observed / finding.expected,
+            count(finding.expected)
+        )
     } else {
         "none expected".to_owned()
     };
@@ -34,6 +43,10 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
 
 fn date(time: Micros) -> String {
     time.to_string().chars().take(10).collect()
+}
+
+fn minute(time: Micros) -> String {
+    time.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }
 
 /// A whole number with thousands separators; one decimal below ten.

@@ -67,7 +67,7 @@ impl Scatter {
 }
 
 /// Weighted mean of the values between the outer [`POOL_TRIM`] of the weight; `items` must not be empty.
-fn trimmed_mean(items: &mut [(f64, f64)]) -> f64 {
+pub(crate) fn trimmed_mean(items: &mut [(f64, f64)]) -> f64 {
     let (low, high) = (weighted_quantile(items, POOL_TRIM), weighted_quantile(items, 1.0 - POOL_TRIM));
     let kept = || items.iter().filter(|(value, _)| (low..=high).contains(value));
     let weight: f64 = kept().map(|(_, weight)| weight).sum();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod births;
+mod bursts;
 mod causes;
 mod rules;
 mod world;

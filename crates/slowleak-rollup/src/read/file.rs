@@ -128,6 +128,12 @@ impl<'a> ViewFile<'a> {
         groups.filter(|(_, group)| can_hold(group, entity)).map(|(group, _)| group).collect()
     }
 
+    /// Whether some row of the group can be of one of these entities.
+    pub(super) fn can_hold_any(&self, group: usize, entities: &[&str]) -> bool {
+        let group = self.groups().get(group);
+        group.is_some_and(|group| entities.iter().any(|entity| can_hold(group, entity)))
+    }
+
     fn columns(&self, wanted: impl Fn(&str) -> bool) -> ProjectionMask {
         let fields = self.footer.schema().fields().iter().enumerate();
         let roots = fields.filter(|(_, field)| wanted(field.name())).map(|(at, _)| at);
