@@ -173,15 +173,16 @@ fn can_hold(group: &RowGroupMetaData, entity: &str) -> bool {
 
 /// Whether the rows of a batch of the column of entities bear this name.
 fn names(entity: String) -> impl FnMut(RecordBatch) -> Result<BooleanArray, ArrowError> + Send + 'static {
+    let (mut column, mut wanted, mut searched) = (TextColumn::default(), None, 0);
     move |batch| {
-        let mut column = TextColumn::default();
         column
             .decode(batch.column(0))
             .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
-        let ids = column.ids().to_vec();
-        let names = column.into_names();
-        let wanted = (0..names.len() as u32).find(|id| names.name(*id) == entity);
-        Ok(ids.iter().map(|id| Some(Some(*id) == wanted)).collect())
+        let names = column.names();
+        let new = searched..names.len() as u32;
+        searched = new.end;
+        wanted = wanted.or_else(|| new.into_iter().find(|id| names.name(*id) == entity));
+        Ok(column.ids().iter().map(|id| Some(Some(*id) == wanted)).collect())
     }
 }
 
