@@ -183,7 +183,16 @@ impl<L: Lookup> Writer<'_, L> {
             _ => lead.observed,
         };
         let expected = observed - (lead.observed - lead.expected);
-        let excess = Excess { who: &lead.who, days: lead.days.clone(), observed, expected };
+        let mut excess = Excess { who: &lead.who, days: lead.days.clone(), observed, expected };
+        // Of a day that a rule's misuse has a part of, the rest is somebody else's: only whole days tell.
+        if let Some((start, end)) = lead.edges.filter(|_| lead.detector.is_rule()) {
+            let whole =
+                |day: &usize| self.log.grid.start(*day) >= start && self.log.grid.start(day + 1) <= end;
+            let days = || excess.days.clone().filter(whole);
+            let (Some(first), Some(last)) = (days().next(), days().next_back()) else { return Vec::new() };
+            excess.days = first..last + 1;
+            excess.observed = lead.timeline[first..=last].iter().map(|(observed, _)| observed).sum();
+        }
         if lead.metric != Metric::Events || lead.observed <= lead.expected {
             return Vec::new();
         }

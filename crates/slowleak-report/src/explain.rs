@@ -183,7 +183,8 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             words::full(leading.raw_score),
             words::full(leading.score),
             if leading.detector == Detector::Birth {
-                "how rarely so many accesses and so many of them on one object are seen at the start"
+                "how rarely so many accesses, so many of them on one object and so many from sources of its own are seen at the \
+                 start"
             } else {
                 "the log-likelihood ratio of a leak against the baseline"
             },
