@@ -168,6 +168,7 @@ impl<'a> Births<'a> {
             cause: None,
             fact: None,
             seen: Some(cohort.words(&suspect.start)),
+            partner: None,
             edges: None,
             timeline,
         })

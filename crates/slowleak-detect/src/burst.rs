@@ -91,6 +91,7 @@ impl<'a> Bursts<'a> {
             cause: found.cause.clone(),
             fact: None,
             seen: None,
+            partner: None,
             edges: Some((start, end.min(grid.end()))),
             timeline: events.into_iter().zip(found.expected_by_day.iter().copied()).collect(),
         })

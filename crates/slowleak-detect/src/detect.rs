@@ -13,6 +13,7 @@ use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
 use crate::leak::Writer;
 use crate::leak::fold::fold;
+use crate::profile::{Exchanges, Parts, Profiles};
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::rules::issues::Issues;
@@ -61,13 +62,18 @@ pub fn detect<'k, L: Lookup>(
     let rates = Rates::run(log);
     let births = Births::run(log);
     let bursts = Bursts::run(log, rollup)?;
-    let tails = rates.tails() + births.tails() + bursts.tails();
+    let parts = Parts::of(&log);
+    let profiles = Profiles::run(log, &parts);
+    let exchanges = Exchanges::read(log, rollup)?;
+    let tails = rates.tails() + births.tails() + bursts.tails() + profiles.tails() + exchanges.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
     let born = births.candidates(tails);
     let rises = birth::unexcused(&mut candidates, &born);
     candidates.extend(born);
     candidates.extend(bursts.candidates(tails));
+    candidates.extend(profiles.candidates(tails));
+    candidates.extend(exchanges.candidates(tails));
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut folds = fold(candidates, &slices);

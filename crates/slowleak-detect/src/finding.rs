@@ -81,11 +81,15 @@ pub enum Detector {
     Burst,
     /// A new key or user began as no other did.
     Birth,
+    /// Accesses of a kind, or of subjects, that are not the entity's own.
+    Profile,
+    /// From a day on two users work as each other did before.
+    Swap,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -97,6 +101,8 @@ impl Detector {
         Self::Breadth,
         Self::Burst,
         Self::Birth,
+        Self::Profile,
+        Self::Swap,
     ];
 
     /// The word of the contract.
@@ -113,12 +119,14 @@ impl Detector {
             Self::Breadth => "breadth",
             Self::Burst => "burst",
             Self::Birth => "birth",
+            Self::Profile => "profile",
+            Self::Swap => "swap",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Burst | Self::Birth)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Burst | Self::Birth | Self::Profile | Self::Swap)
     }
 }
 

@@ -182,6 +182,15 @@ impl<L: Lookup> Writer<'_, L> {
             Detector::Burst => lead.timeline[lead.days.clone()].iter().map(|(observed, _)| observed).sum(),
             _ => lead.observed,
         };
+        if let Some(partner) = &lead.partner {
+            return vec![Share {
+                dimension: "exchanged with".to_owned(),
+                value: partner.clone(),
+                observed: lead.observed,
+                expected: lead.expected,
+                share: 1.0,
+            }];
+        }
         let expected = observed - (lead.observed - lead.expected);
         let mut excess = Excess { who: &lead.who, days: lead.days.clone(), observed, expected };
         // Of a day that a rule's misuse has a part of, the rest is somebody else's: only whole days tell.
@@ -193,7 +202,9 @@ impl<L: Lookup> Writer<'_, L> {
             excess.days = first..last + 1;
             excess.observed = lead.timeline[first..=last].iter().map(|(observed, _)| observed).sum();
         }
-        if lead.metric != Metric::Events || lead.observed <= lead.expected {
+        // Foreign accesses are a part, whose split nobody counted.
+        let whole = lead.detector != Detector::Profile;
+        if lead.metric != Metric::Events || !whole || lead.observed <= lead.expected {
             return Vec::new();
         }
         [Field::Key, Field::User, Field::Object, Field::Source]

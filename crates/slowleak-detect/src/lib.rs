@@ -19,6 +19,7 @@ mod detect;
 mod finding;
 mod leak;
 mod pattern;
+mod profile;
 mod quality;
 mod rate;
 mod rules;

@@ -9,6 +9,7 @@ pub(crate) mod calibrate;
 pub(crate) mod episode;
 pub(crate) mod family;
 pub(crate) mod noise;
+pub(crate) mod part;
 pub(crate) mod peers;
 pub(crate) mod score;
 pub(crate) mod search;
@@ -27,6 +28,7 @@ use crate::days::{Log, parts};
 use crate::finding::{Detector, Family as Examined};
 use crate::rate::episode::Band;
 use crate::rate::family::{Family, Found, Shape};
+use crate::rate::part::Measure;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
@@ -44,10 +46,10 @@ impl<'a> Rates<'a> {
             let view = &daily.table.view;
             view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
         };
-        let family = |daily: &'a Daily<'a>, metric| Family::run(daily, metric, log.grid, log.config);
+        let family = |daily: &'a Daily<'a>, measure| Family::run(daily, measure, log.grid, log.config);
         let mut families: Vec<Family<'a>> = Vec::new();
-        families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Metric::Events)));
-        families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Metric::Subjects)));
+        families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Measure::Events)));
+        families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Measure::Subjects)));
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
@@ -121,7 +123,7 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
 }
 
 /// Families with too few entities borrow the heaviest tail of their metric and band.
-fn borrow_tails(families: &mut [Family<'_>]) {
+pub(crate) fn borrow_tails(families: &mut [Family<'_>]) {
     for metric in [Metric::Events, Metric::Subjects] {
         for band in 0..Band::ALL.len() {
             let of_metric = || families.iter().filter(|family| family.metric == metric);
@@ -133,7 +135,7 @@ fn borrow_tails(families: &mut [Family<'_>]) {
     }
 }
 
-fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
+pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
     let dimension = family.daily.table.view.dimension.clone();
     let entity = family.daily.table.entities[found.entity].clone();
     let who = parts(&dimension, &entity);
@@ -166,6 +168,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         cause: found.cause.clone(),
         fact: None,
         seen: None,
+        partner: None,
         edges: None,
         timeline: family.timeline(found.entity),
     }

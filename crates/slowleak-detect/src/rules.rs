@@ -120,6 +120,7 @@ impl Rules<'_> {
             cause: None,
             fact: Some(suspect.fact.clone()),
             seen: None,
+            partner: None,
             edges: Some((misuse.used.start, misuse.used.end)),
             timeline,
         }

@@ -96,6 +96,7 @@ mod tests {
             cause: None,
             fact: rule.then(|| Fact { why: String::new(), grade: Grade::Misuse }),
             seen: None,
+            partner: None,
             edges: None,
             timeline: Vec::new(),
         }

@@ -6,7 +6,7 @@ use slowleak_rollup::Metric;
 use crate::candidate::{Candidate, Fact};
 use crate::finding::{Detector, Finding};
 
-/// The finding's summary; `lead` is the candidate that leads it.
+/// The finding's summary, in the words of the candidate that leads it where figures alone do not say what was seen.
 pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = if finding.detector == Detector::Burst {
@@ -22,23 +22,35 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
         let times = count(finding.observed);
         return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
     }
+    let cause = lead.cause.as_ref().map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+    let seen = lead.seen.as_deref().unwrap_or_default();
+    let (observed, usual) = (count(finding.observed), count(finding.expected));
+    match finding.detector {
+        Detector::Swap => {
+            return format!(
+                "{who} {seen}: {observed} accesses {when}, of which its former habits account for \
+                 {usual}{accounts}{still}{cause}"
+            );
+        }
+        Detector::Profile => {
+            return format!(
+                "{who}: {observed} {seen} {when}, where {usual} were expected of so many accesses{still}{cause}"
+            );
+        }
+        _ => {}
+    }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
         _ => "accesses",
     };
     let times = if finding.expected > 0.0 {
         let base = if finding.detector == Detector::Burst { " of such hours on such a day" } else { "" };
-        format!(
-            "{:.1} times the {} expected{base}",
-            finding.observed / finding.expected,
-            count(finding.expected)
-        )
+        format!("{:.1} times the {usual} expected{base}", finding.observed / finding.expected)
     } else {
         "none expected".to_owned()
     };
     let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
-    let cause = lead.cause.as_ref().map(|cause| format!("; {}", cause.words())).unwrap_or_default();
-    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{seen}{cause}", count(finding.observed))
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{cause}")
 }
 
 fn date(time: Micros) -> String {

@@ -14,6 +14,7 @@ use crate::rate::baseline::{Level, lowest_plateau, mean_level};
 use crate::rate::calibrate::Tail;
 use crate::rate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
 use crate::rate::noise::{Noise, Pool, Scatter};
+use crate::rate::part::Measure;
 use crate::rate::peers::Peers;
 use crate::rate::score::{RATIOS, Sample, profile_score, two_sample_bound};
 use crate::rate::series::Series;
@@ -38,6 +39,7 @@ const DORMANT_DAYS: usize = 60;
 pub(crate) struct Family<'a> {
     pub(crate) daily: &'a Daily<'a>,
     pub(crate) metric: Metric,
+    measure: Measure<'a>,
     peers: Peers,
     grid: &'a Grid,
     config: &'a DetectConfig,
@@ -110,7 +112,7 @@ impl<'a> Family<'a> {
     /// Runs the two rounds of baseline and search over every entity of the view.
     pub(crate) fn run(
         daily: &'a Daily<'a>,
-        metric: Metric,
+        measure: Measure<'a>,
         grid: &'a Grid,
         config: &'a DetectConfig,
     ) -> Self {
@@ -122,7 +124,8 @@ impl<'a> Family<'a> {
         let none = Pool::of(&[]);
         let mut family = Self {
             daily,
-            metric,
+            metric: measure.metric(),
+            measure,
             peers,
             grid,
             config,
@@ -186,7 +189,7 @@ impl<'a> Family<'a> {
     }
 
     fn read(&self, entity: usize, masked: &[Range<usize>]) -> Series {
-        Series::read(self.daily, entity, self.metric, &self.peers, self.grid, masked, self.config.min_days)
+        Series::read(self.daily, entity, self.measure, &self.peers, self.grid, masked, self.config.min_days)
     }
 
     /// The series of a tested entity under its mask.
@@ -266,14 +269,20 @@ impl<'a> Family<'a> {
             })
             .collect();
         let expected = level.value * series.pattern.iter().sum::<f64>();
-        let tops = (expected >= MIN_CALIBRATION_COUNTS)
-            .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
+        // Of a part nothing at all is the usual thing.
+        let telling = expected >= MIN_CALIBRATION_COUNTS || matches!(self.measure, Measure::Part(_));
+        let tops = telling.then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
         (found, tops)
+    }
+
+    /// What is counted.
+    pub(crate) fn measure(&self) -> Measure<'a> {
+        self.measure
     }
 
     /// Whether these are the event counts of the view by `field` alone.
     pub(crate) fn counts_events_of(&self, field: Field) -> bool {
-        self.metric == Metric::Events && self.daily.table.view.dimension.parts() == [field]
+        matches!(self.measure, Measure::Events) && self.daily.table.view.dimension.parts() == [field]
     }
 
     /// Expected number of leak-free ones among `entities` that score as much; `None` where there is no

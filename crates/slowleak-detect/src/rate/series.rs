@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use slowleak_rollup::Metric;
-
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::presence::presence;
+use crate::rate::part::Measure;
 use crate::rate::peers::{Peers, Week, weekday_profile};
 
 /// How far an entity's response to common days is believed to lie from one, as a standard deviation.
@@ -33,11 +32,11 @@ impl Series {
     /// Reads the series of `entity`. Days in `masked` do not shape the pattern.
     ///
     /// For events the pattern is weekday profile x common factor ^ loading; for subjects it is
-    /// events ^ power, so that volume and season cancel.
+    /// events ^ power, so that volume and season cancel; a part of them brings its own.
     pub(crate) fn read(
         daily: &Daily<'_>,
         entity: usize,
-        metric: Metric,
+        measure: Measure<'_>,
         peers: &Peers,
         grid: &Grid,
         masked: &[Range<usize>],
@@ -51,7 +50,12 @@ impl Series {
             counted[range.clone()].fill(false);
         }
         let searched = searched(&present, birth_days);
-        if metric == Metric::Subjects {
+        if let Measure::Part(part) = measure {
+            let (mut counts, mut pattern) = (vec![0.0; grid.days()], vec![0.0; grid.days()]);
+            part.fill(entity, &mut counts, &mut pattern);
+            return Self { counts, full_day: pattern.clone(), pattern, present, searched };
+        }
+        if let Measure::Subjects = measure {
             let mut counts = vec![0.0; grid.days()];
             daily.fill_subjects(entity, &mut counts);
             let power = growth_power(&counts, &events, &counted);

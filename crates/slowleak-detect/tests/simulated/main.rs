@@ -5,6 +5,7 @@
 mod births;
 mod bursts;
 mod causes;
+mod profile;
 mod rules;
 mod world;
 
