@@ -13,6 +13,7 @@ pub(crate) mod peers;
 pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod series;
+pub(crate) mod share;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, Window};
@@ -27,6 +28,7 @@ use crate::days::{Log, parts};
 use crate::finding::{Detector, Family as Examined};
 use crate::rate::episode::Band;
 use crate::rate::family::{Family, Found, Shape};
+use crate::rate::share::Shares;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
@@ -40,14 +42,17 @@ pub(crate) struct Rates<'a> {
 impl<'a> Rates<'a> {
     /// Fits, searches and calibrates every view that is tested.
     pub(crate) fn run(log: Log<'a>) -> Self {
-        let tested = |daily: &&Daily<'_>| {
-            let view = &daily.table.view;
-            view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
-        };
-        let family = |daily: &'a Daily<'a>, metric| Family::run(daily, metric, log.grid, log.config);
+        let tested = |daily: &&Daily<'_>| TESTED.iter().any(|parts| is_by(daily, parts));
+        let family = |daily: &'a Daily<'a>, metric| Family::run(daily, metric, None, log.grid, log.config);
         let mut families: Vec<Family<'a>> = Vec::new();
         families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Metric::Events)));
         families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Metric::Subjects)));
+        let by_key = log.dailies.iter().find(|daily| is_by(daily, &[Field::Key]));
+        let slices = log.dailies.iter().find(|daily| is_by(daily, &[Field::Key, Field::Object]));
+        families.extend(by_key.zip(slices).and_then(|(by_key, slices)| {
+            let shares = Shares::learn(slices, by_key, log.grid)?;
+            Some(Family::run(slices, Metric::Events, Some(shares), log.grid, log.config))
+        }));
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
@@ -90,6 +95,23 @@ impl<'a> Rates<'a> {
         families.iter().flat_map(of_family).collect()
     }
 
+    /// Whether a candidate would be one still without so many of its events, among `tails` of all detectors. What other
+    /// detectors found always is.
+    pub(crate) fn outlives(&self, candidate: &Candidate, events: f64, tails: usize) -> bool {
+        let of = |family: &&Family<'_>| {
+            family.detector() == candidate.detector && family.daily.table.view.dimension == candidate.dimension
+        };
+        let campaign = self.families.iter().find(of).and_then(|family| {
+            let entity = family.daily.find(&candidate.entity)?;
+            let same = |found: &&Found| found.entity == entity && found.campaign.span() == candidate.days;
+            Some((family, family.campaigns.iter().find(same)?))
+        });
+        campaign.is_none_or(|(family, found)| {
+            let score = family.score_without(found, events);
+            family.is_finding(found.campaign.band, score, family.tested.len(), tails as f64)
+        })
+    }
+
     /// What was examined.
     pub(crate) fn examined(&self) -> Vec<Examined> {
         let examined = |family: &Family<'_>| Examined {
@@ -101,6 +123,12 @@ impl<'a> Rates<'a> {
         };
         self.families.iter().map(examined).collect()
     }
+}
+
+/// Whether a view has exactly these parts and windows of a day or less.
+fn is_by(daily: &Daily<'_>, parts: &[Field]) -> bool {
+    let view = &daily.table.view;
+    view.window <= Window::DAY && view.dimension.parts() == parts
 }
 
 /// Looks for the honest cause of every rise in the family's event counts.
@@ -120,13 +148,13 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
     });
 }
 
-/// Families with too few entities borrow the heaviest tail of their metric and band.
+/// Families with too few entities borrow the heaviest tail of their detector and band.
 fn borrow_tails(families: &mut [Family<'_>]) {
-    for metric in [Metric::Events, Metric::Subjects] {
+    for detector in [Detector::Rate, Detector::Breadth, Detector::Share] {
         for band in 0..Band::ALL.len() {
-            let of_metric = || families.iter().filter(|family| family.metric == metric);
-            let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
-            for family in families.iter_mut().filter(|family| family.metric == metric) {
+            let alike = || families.iter().filter(|family| family.detector() == detector);
+            let worst = alike().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| family.detector() == detector) {
                 family.tails[band].borrow(worst);
             }
         }
@@ -148,7 +176,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         excess.min(events)
     };
     Candidate {
-        detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
+        detector: family.detector(),
         dimension,
         entity,
         who,

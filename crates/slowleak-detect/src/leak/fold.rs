@@ -16,8 +16,13 @@ const PURITY: f64 = 0.8;
 pub(crate) type Fold = Vec<Candidate>;
 
 /// Groups candidates, the largest excess first, and puts the leading one of each group first: misuse, or
-/// else the simplest name whose traffic is nearly as purely excess as the purest.
-pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<Fold> {
+/// else the simplest name whose traffic is nearly as purely excess as the purest. `outlives` says whether a candidate
+/// would be one still without so many of its events.
+pub(crate) fn fold(
+    mut candidates: Vec<Candidate>,
+    slices: &Slices<'_>,
+    outlives: impl Fn(&Candidate, f64) -> bool,
+) -> Vec<Fold> {
     let minor = |candidate: &Candidate| candidate.grade() == Some(Grade::Minor);
     candidates.sort_by(|a, b| {
         minor(a).cmp(&minor(b)).then_with(|| b.excess_events.total_cmp(&a.excess_events)).then_with(|| {
@@ -37,6 +42,7 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
             None => folds.push(vec![candidate]),
         }
     }
+    let mut folds = absorb(folds, slices, outlives);
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
         fold.sort_by(|a, b| {
@@ -50,6 +56,41 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
         });
     }
     folds
+}
+
+/// Joins to a fold every later one that the fold's events explain: taken off it, they leave no finding. So a table that
+/// happens to be busy while a key drains it is no leak of its own, unless what the key did not do there is one.
+fn absorb(
+    folds: Vec<Fold>,
+    slices: &Slices<'_>,
+    outlives: impl Fn(&Candidate, f64) -> bool,
+) -> Vec<Fold> {
+    let mut kept: Vec<Fold> = Vec::new();
+    for fold in folds {
+        let of = |by: &Candidate| {
+            let one = &fold[0];
+            let common = meeting(by, one)?;
+            let comparable = by.cause.is_some() == one.cause.is_some() && by.fact.is_none() && one.fact.is_none();
+            Some(shared_events(by, one, &common, slices)).filter(|events| comparable && *events > 0.0)
+        };
+        let largest = kept
+            .iter()
+            .enumerate()
+            .filter_map(|(index, by)| Some((index, of(&by[0])?)))
+            .max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+        match largest {
+            Some((index, events)) if !fold.iter().any(|one| outlives(one, events)) => kept[index].extend(fold),
+            _ => kept.push(fold),
+        }
+    }
+    kept
+}
+
+/// The days that two candidates have in common, where that is enough to be one leak.
+fn meeting(a: &Candidate, b: &Candidate) -> Option<Range<usize>> {
+    let common = a.days.start.max(b.days.start)..a.days.end.min(b.days.end);
+    let shorter = a.days.len().min(b.days.len());
+    (!common.is_empty() && common.len() as f64 >= SHARED * shorter as f64).then_some(common)
 }
 
 /// Simpler and more telling names first: key, user, object, source; then pairs that hold a key.
@@ -66,11 +107,7 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     if a.cause.is_some() != b.cause.is_some() {
         return false;
     }
-    let common = a.days.start.max(b.days.start)..a.days.end.min(b.days.end);
-    let shorter = a.days.len().min(b.days.len());
-    if common.is_empty() || (common.len() as f64) < SHARED * shorter as f64 {
-        return false;
-    }
+    let Some(common) = meeting(a, b) else { return false };
     if [a, b].iter().any(|one| one.grade() == Some(Grade::Minor)) {
         return a.part(Field::Key) == b.part(Field::Key);
     }
@@ -80,10 +117,23 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     {
         return a_key == b_key;
     }
+    if alike(a, b, &common) {
+        return true;
+    }
     // A rule's other days are no guide to what is usual in its interval.
     let (a, b) = if a.detector.is_rule() { (b, a) } else { (a, b) };
     let smaller = a.excess_events.min(b.excess_events);
     shared_events(a, b, &common, slices) >= SHARED * smaller
+}
+
+/// Whether one key (or user) rose in two of its parts, such as two objects, at the same time: they share no event, yet
+/// whoever took the one took the other. Rises that only meet for a while may be two leaks.
+fn alike(a: &Candidate, b: &Candidate, common: &Range<usize>) -> bool {
+    let same = |field: Field| a.part(field).is_some() && a.part(field) == b.part(field);
+    let longer = a.days.len().max(b.days.len());
+    a.dimension == b.dimension
+        && (same(Field::Key) || same(Field::User))
+        && common.len() as f64 >= SHARED * longer as f64
 }
 
 /// An upper bound on the excess events that both candidates count: the smallest excess of any pair of their

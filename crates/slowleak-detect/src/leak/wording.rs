@@ -5,7 +5,7 @@ use slowleak_rollup::Metric;
 
 use crate::candidate::Fact;
 use crate::cause::Cause;
-use crate::finding::Finding;
+use crate::finding::{Detector, Finding};
 
 /// The finding's summary. `fact` is how the entity was used, where a rule says so.
 pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fact>) -> String {
@@ -23,13 +23,39 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
         _ => "accesses",
     };
+    let by = match finding.detector {
+        Detector::Share => " by the key's other accesses",
+        _ => "",
+    };
     let times = if finding.expected > 0.0 {
-        format!("{:.1} times the {} expected", finding.observed / finding.expected, count(finding.expected))
+        format!("{:.1} times the {} expected{by}", finding.observed / finding.expected, count(finding.expected))
     } else {
         "none expected".to_owned()
     };
     let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
-    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{cause}", count(finding.observed))
+    let others = alike(finding);
+    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{others}{cause}", count(finding.observed))
+}
+
+/// The key's other objects (or whatever else its name ends with) in the evidence.
+fn alike(finding: &Finding) -> String {
+    let dimension = &finding.dimension;
+    let (own, mut others) = (dimension.split(&finding.entity), Vec::new());
+    for evidence in finding.evidence.iter().filter(|evidence| evidence.dimension == *dimension) {
+        let name = dimension.split(&evidence.entity);
+        let other = name.iter().zip(&own).find(|(part, own)| part != own).map(|(part, _)| part.clone());
+        others.extend(other.filter(|other| !others.contains(other)));
+    }
+    if others.is_empty() { String::new() } else { format!("; so did its use of {}", listed(&others)) }
+}
+
+/// Names for a sentence: at most three, then how many more.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 3;
+    match names.len().checked_sub(MOST) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..MOST].join(", ")),
+        _ => names.join(", "),
+    }
 }
 
 fn date(time: Micros) -> String {

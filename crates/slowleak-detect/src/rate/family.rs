@@ -10,13 +10,15 @@ use crate::cause::Cause;
 use crate::config::DetectConfig;
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
+use crate::finding::Detector;
 use crate::rate::baseline::{Level, lowest_plateau, mean_level};
 use crate::rate::calibrate::Tail;
 use crate::rate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
 use crate::rate::noise::{Noise, Pool, Scatter};
 use crate::rate::peers::Peers;
 use crate::rate::score::{RATIOS, Sample, profile_score, two_sample_bound};
-use crate::rate::series::Series;
+use crate::rate::series::{Series, without};
+use crate::rate::share::Shares;
 
 /// Score from which an interval is kept out of its own baseline, nats.
 const MASK_NATS: f64 = 15.0;
@@ -38,6 +40,8 @@ const DORMANT_DAYS: usize = 60;
 pub(crate) struct Family<'a> {
     pub(crate) daily: &'a Daily<'a>,
     pub(crate) metric: Metric,
+    /// Where slices are judged by their share of what their key does.
+    shares: Option<Shares<'a>>,
     peers: Peers,
     grid: &'a Grid,
     config: &'a DetectConfig,
@@ -47,6 +51,8 @@ pub(crate) struct Family<'a> {
     /// Per tested entity: how its counts scatter, and intervals kept out of the baseline.
     scatter: Vec<Scatter>,
     masks: Vec<Vec<Range<usize>>>,
+    /// Whether masks have been found yet.
+    masked: bool,
     /// Top scores by tested entity and band; `None` where the entity would only blur the tail.
     tops: Vec<Option<[f64; 2]>>,
     /// One tail a band, in the order of [`Band::ALL`].
@@ -111,18 +117,22 @@ impl<'a> Family<'a> {
     pub(crate) fn run(
         daily: &'a Daily<'a>,
         metric: Metric,
+        shares: Option<Shares<'a>>,
         grid: &'a Grid,
         config: &'a DetectConfig,
     ) -> Self {
         let peers = Peers::learn(daily, grid);
         let enough = |entity: &usize| {
-            daily.total(*entity) >= config.min_events as f64 && daily.active(*entity).nth(1).is_some()
+            daily.total(*entity) >= config.min_events as f64
+                && daily.active(*entity).nth(1).is_some()
+                && shares.as_ref().is_none_or(|shares| shares.is_part(daily, *entity))
         };
         let candidates: Vec<usize> = (0..daily.len()).into_par_iter().filter(enough).collect();
         let none = Pool::of(&[]);
         let mut family = Self {
             daily,
             metric,
+            shares,
             peers,
             grid,
             config,
@@ -130,11 +140,12 @@ impl<'a> Family<'a> {
             pool: none,
             scatter: Vec::new(),
             masks: Vec::new(),
+            masked: false,
             tops: Vec::new(),
             tails: [Tail::fit(Vec::new()), Tail::fit(Vec::new())],
             campaigns: Vec::new(),
         };
-        let long_enough = |entity: &usize| family.read(*entity, &[]).days() >= config.min_days;
+        let long_enough = |entity: &usize| family.read(*entity, None).days() >= config.min_days;
         let tested: Vec<usize> = candidates.into_par_iter().filter(long_enough).collect();
         family.masks = vec![Vec::new(); tested.len()];
         family.tested = tested;
@@ -150,6 +161,7 @@ impl<'a> Family<'a> {
         let (masks, scatter): (Vec<_>, Vec<_>) =
             passes.into_iter().map(|pass| (pass.mask, pass.scatter)).unzip();
         family.masks = masks;
+        family.masked = true;
         family.pool = Pool::of(&scatter);
 
         let results: Vec<(Vec<Found>, Option<[f64; 2]>)> =
@@ -185,26 +197,30 @@ impl<'a> Family<'a> {
         (0..self.tested.len()).into_par_iter().map(|index| of(self, index)).collect()
     }
 
-    fn read(&self, entity: usize, masked: &[Range<usize>]) -> Series {
-        Series::read(self.daily, entity, self.metric, &self.peers, self.grid, masked, self.config.min_days)
+    fn read(&self, entity: usize, masked: Option<&[Range<usize>]>) -> Series {
+        let birth_days = self.config.min_days;
+        match &self.shares {
+            Some(shares) => Series::share(self.daily, entity, shares, self.grid, masked, birth_days),
+            None => Series::read(self.daily, entity, self.metric, &self.peers, self.grid, masked, birth_days),
+        }
     }
 
     /// The series of a tested entity under its mask.
     fn series(&self, index: usize) -> Series {
-        self.read(self.tested[index], &self.masks[index])
+        self.read(self.tested[index], self.masked.then_some(self.masks[index].as_slice()))
     }
 
     /// The series of a tested entity, and its level on the days outside the mask.
     fn baseline(&self, index: usize) -> (Series, Level) {
         let series = self.series(index);
-        let usual = counted(&series, &self.masks[index]);
+        let usual = without(&series.present, &self.masks[index]);
         let level = mean_level(&series.counts, &series.pattern, &usual, |_| 0.0);
         (series, level)
     }
 
     fn scatter(&self, series: &Series, level: Level, masked: &[Range<usize>]) -> Scatter {
         let expected: Vec<f64> = series.pattern.iter().map(|pattern| level.value * pattern).collect();
-        Scatter::measure(&series.counts, &expected, &counted(series, masked))
+        Scatter::measure(&series.counts, &expected, &without(&series.present, masked))
     }
 
     /// Round one: level from the lowest plateau; what stands out of it is masked.
@@ -225,7 +241,7 @@ impl<'a> Family<'a> {
     }
 
     fn refit(&self, series: &Series, mask: &[Range<usize>], noise: Noise) -> Level {
-        mean_level(&series.counts, &series.pattern, &counted(series, mask), |days| noise.over(days))
+        mean_level(&series.counts, &series.pattern, &without(&series.present, mask), |days| noise.over(days))
     }
 
     /// Round two: level from the days outside the mask; campaigns, and top scores for calibration (`None`
@@ -271,9 +287,18 @@ impl<'a> Family<'a> {
         (found, tops)
     }
 
+    /// The detector in whose name the family's campaigns are reported.
+    pub(crate) fn detector(&self) -> Detector {
+        match self.metric {
+            Metric::Subjects => Detector::Breadth,
+            _ if self.shares.is_some() => Detector::Share,
+            _ => Detector::Rate,
+        }
+    }
+
     /// Whether these are the event counts of the view by `field` alone.
     pub(crate) fn counts_events_of(&self, field: Field) -> bool {
-        self.metric == Metric::Events && self.daily.table.view.dimension.parts() == [field]
+        self.detector() == Detector::Rate && self.daily.table.view.dimension.parts() == [field]
     }
 
     /// Expected number of leak-free ones among `entities` that score as much; `None` where there is no
@@ -294,6 +319,20 @@ impl<'a> Family<'a> {
         let expected = campaign.expected * (1.0 + self.config.tolerance);
         let score = profile_score(campaign.observed - explained, expected, campaign.dispersion);
         self.is_finding(campaign.band, score, self.tested.len(), tails)
+    }
+
+    /// The campaign's score, had so many of its counts not been, spread over its days as these are.
+    pub(crate) fn score_without(&self, found: &Found, counts: f64) -> f64 {
+        let Ok(index) = self.tested.binary_search(&found.entity) else { return 0.0 };
+        let noise = self.pool.noise(&self.scatter[index]);
+        let mut series = self.series(index);
+        let level = self.refit(&series, &self.masks[index], noise);
+        let kept = (1.0 - counts / found.campaign.observed.max(1.0)).max(0.0);
+        for day in found.campaign.episodes.iter().cloned().flatten() {
+            series.counts[day] *= kept;
+        }
+        let fit = Fit::new(&series, level, noise, self.config.tolerance);
+        fit.rejudge(found.campaign.clone(), &self.masks[index]).score
     }
 
     /// Whether the entity had a habit when the day came: present for weeks, lately too, and no newcomer any more.
@@ -327,7 +366,7 @@ impl<'a> Family<'a> {
     /// The days outside `episodes` that the baseline was learnt from; none where the entity was not tested.
     pub(crate) fn other_days(&self, entity: usize, episodes: &[Range<usize>]) -> Vec<Range<usize>> {
         let Ok(index) = self.tested.binary_search(&entity) else { return Vec::new() };
-        let usual = counted(&self.series(index), &self.masks[index]);
+        let usual = without(&self.series(index).present, &self.masks[index]);
         let other = |day: &usize| usual[*day] && !episodes.iter().any(|days| days.contains(day));
         let days: Vec<usize> = (0..usual.len()).filter(other).collect();
         days.chunk_by(|a, b| a + 1 == *b).map(|run| run[0]..run[run.len() - 1] + 1).collect()
@@ -339,7 +378,7 @@ impl<'a> Family<'a> {
         let (series, level) = self.baseline(index);
         let noise = self.pool.noise(&self.scatter[index]);
         let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
-        let usual = counted(&series, &self.masks[index]);
+        let usual = without(&series.present, &self.masks[index]);
         let within = |day: usize| inside(day) && series.present[day];
         let without = |day: usize| !inside(day) && usual[day];
         let sample = |wanted: &dyn Fn(usize) -> bool| {
@@ -382,13 +421,4 @@ fn rises(series: &Series, level: Level, campaign: &Campaign, earlier: &[Range<us
         days += 1;
     }
     days >= MIN_BEFORE_DAYS && (count / expected).ln() < RISE_SHARE * campaign.rise()
-}
-
-/// Days present and not masked.
-fn counted(series: &Series, masked: &[Range<usize>]) -> Vec<bool> {
-    let mut counted = series.present.clone();
-    for range in masked {
-        counted[range.clone()].fill(false);
-    }
-    counted
 }
