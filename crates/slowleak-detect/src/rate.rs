@@ -56,6 +56,7 @@ impl<'a> Rates<'a> {
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
+            if std::env::var("RATE_DEBUG").is_ok() { family.debug(); }
         }
         borrow_tails(&mut families);
         Self { log, families }

@@ -22,6 +22,11 @@ const POOL_TRIM: f64 = 0.1;
 const MAX_WEIGHT: f64 = 20.0;
 /// Dispersion of a view in which nothing can be measured.
 const FALLBACK: [f64; 3] = [0.1, 0.05, 0.03];
+/// Peers of a class of size, at the least: the 28-day dispersion of so many is known to about an eighth, from six blocks
+/// each.
+const CLASS_PEERS: usize = 32;
+/// Most classes of size a view is split into.
+const MOST_CLASSES: usize = 8;
 /// Fewest peers whose dispersion can be pooled.
 const MIN_PEERS: usize = 8;
 
@@ -81,17 +86,55 @@ fn trim(blocks: &mut Vec<(f64, f64)>) {
     blocks.truncate(blocks.len() - (TRIM * blocks.len() as f64) as usize);
 }
 
-/// Dispersion of a view's entities, pooled.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Dispersion of a view's entities, pooled among those of about a size: what few use is livelier than what many do, and a
+/// view holds both.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pool {
-    typical: [f64; 3],
+    /// The smallest expected daily count of each class, ascending, and what is typical of it; never empty.
+    classes: Vec<(f64, Typical)>,
+}
+
+/// Pooled dispersion of one class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Typical {
+    dispersion: [f64; 3],
     cap: f64,
 }
 
 impl Pool {
     /// Pools over peers that were counted often enough for their scatter to mean anything.
     pub(crate) fn of(scatters: &[Scatter]) -> Self {
-        let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY };
+        let mut order: Vec<&Scatter> = scatters.iter().collect();
+        order.sort_by(|a, b| a.weight[0].total_cmp(&b.weight[0]));
+        let classes = (order.len() / CLASS_PEERS).clamp(1, MOST_CLASSES);
+        let start = |class: usize| class * order.len() / classes;
+        let class = |class: usize| {
+            let members = &order[start(class)..start(class + 1)];
+            (members.first().map_or(0.0, |own| own.weight[0]), Typical::of(members))
+        };
+        Self { classes: (0..classes).map(class).collect() }
+    }
+
+    /// What is typical of entities of the size.
+    fn typical(&self, own: &Scatter) -> Typical {
+        let above = self.classes.partition_point(|(smallest, _)| *smallest <= own.weight[0]);
+        self.classes[above.saturating_sub(1)].1
+    }
+
+    /// The noise to assume for an entity.
+    pub(crate) fn noise(&self, own: &Scatter) -> Noise {
+        let typical = self.typical(own);
+        let day = typical.dispersion[0];
+        let shrunk = (own.days * own.dispersion[0] + PRIOR_DAYS * day) / (own.days + PRIOR_DAYS);
+        let own_day = shrunk.min(typical.cap.max(day));
+        let scale = (own_day / day).clamp(0.5, 4.0);
+        Noise { day: own_day, stretches: typical.dispersion.map(|dispersion| dispersion * scale) }
+    }
+}
+
+impl Typical {
+    fn of(scatters: &[&Scatter]) -> Self {
+        let mut typical = Self { dispersion: FALLBACK, cap: f64::INFINITY };
         for (index, fallback) in FALLBACK.into_iter().enumerate() {
             let measured = scatters.iter().filter(|own| own.weight[index] > 0.0);
             // A mean of unclipped estimates: small counts scatter both ways around the truth, so that a median
@@ -100,29 +143,21 @@ impl Pool {
                 .map(|own| (own.dispersion[index], own.weight[index].min(MAX_WEIGHT).powi(2)))
                 .collect();
             if own.len() >= MIN_PEERS {
-                pool.typical[index] = trimmed_mean(&mut own);
+                typical.dispersion[index] = trimmed_mean(&mut own);
                 if index == 0 {
-                    pool.cap = weighted_quantile(&mut own, CAP_QUANTILE);
+                    typical.cap = weighted_quantile(&mut own, CAP_QUANTILE);
                 }
             } else if !own.is_empty() {
-                pool.typical[index] = weighted_quantile(&mut own, 0.75).max(fallback);
+                typical.dispersion[index] = weighted_quantile(&mut own, 0.75).max(fallback);
             }
         }
         // A longer stretch can not scatter more than a shorter one; a floor keeps a calm log from claiming
         // certainty that its few weeks can not give.
-        pool.typical[0] = pool.typical[0].max(1e-3);
+        typical.dispersion[0] = typical.dispersion[0].max(1e-3);
         for index in 1..STRETCHES.len() {
-            pool.typical[index] = pool.typical[index].clamp(5e-4, pool.typical[index - 1]);
+            typical.dispersion[index] = typical.dispersion[index].clamp(5e-4, typical.dispersion[index - 1]);
         }
-        pool
-    }
-
-    /// The noise to assume for an entity.
-    pub(crate) fn noise(&self, own: &Scatter) -> Noise {
-        let shrunk = (own.days * own.dispersion[0] + PRIOR_DAYS * self.typical[0]) / (own.days + PRIOR_DAYS);
-        let day = shrunk.min(self.cap.max(self.typical[0]));
-        let scale = (day / self.typical[0]).clamp(0.5, 4.0);
-        Noise { day, stretches: self.typical.map(|typical| typical * scale) }
+        typical
     }
 }
 
