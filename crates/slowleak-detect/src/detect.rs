@@ -64,7 +64,9 @@ pub fn detect<'k, L: Lookup>(
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut findings: Vec<Finding> =
         fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails))
-            .iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
+            .iter()
+            .map(|leak| writer.finding(leak))
+            .collect::<Result<_, _>>()?;
     rank(&mut findings);
     let scope = Scope { families: rates.examined(), end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })

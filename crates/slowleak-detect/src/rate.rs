@@ -56,7 +56,6 @@ impl<'a> Rates<'a> {
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
-            if std::env::var("RATE_DEBUG").is_ok() { family.debug(); }
         }
         borrow_tails(&mut families);
         Self { log, families }
@@ -100,7 +99,8 @@ impl<'a> Rates<'a> {
     /// detectors found always is.
     pub(crate) fn outlives(&self, candidate: &Candidate, events: f64, tails: usize) -> bool {
         let of = |family: &&Family<'_>| {
-            family.detector() == candidate.detector && family.daily.table.view.dimension == candidate.dimension
+            family.detector() == candidate.detector
+                && family.daily.table.view.dimension == candidate.dimension
         };
         let campaign = self.families.iter().find(of).and_then(|family| {
             let entity = family.daily.find(&candidate.entity)?;

@@ -60,17 +60,14 @@ pub(crate) fn fold(
 
 /// Joins to a fold every later one that the fold's events explain: taken off it, they leave no finding. So a table that
 /// happens to be busy while a key drains it is no leak of its own, unless what the key did not do there is one.
-fn absorb(
-    folds: Vec<Fold>,
-    slices: &Slices<'_>,
-    outlives: impl Fn(&Candidate, f64) -> bool,
-) -> Vec<Fold> {
+fn absorb(folds: Vec<Fold>, slices: &Slices<'_>, outlives: impl Fn(&Candidate, f64) -> bool) -> Vec<Fold> {
     let mut kept: Vec<Fold> = Vec::new();
     for fold in folds {
         let of = |by: &Candidate| {
             let one = &fold[0];
             let common = meeting(by, one)?;
-            let comparable = by.cause.is_some() == one.cause.is_some() && by.fact.is_none() && one.fact.is_none();
+            let comparable =
+                by.cause.is_some() == one.cause.is_some() && by.fact.is_none() && one.fact.is_none();
             Some(shared_events(by, one, &common, slices)).filter(|events| comparable && *events > 0.0)
         };
         let largest = kept
@@ -79,7 +76,9 @@ fn absorb(
             .filter_map(|(index, by)| Some((index, of(&by[0])?)))
             .max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
         match largest {
-            Some((index, events)) if !fold.iter().any(|one| outlives(one, events)) => kept[index].extend(fold),
+            Some((index, events)) if !fold.iter().any(|one| outlives(one, events)) => {
+                kept[index].extend(fold)
+            }
             _ => kept.push(fold),
         }
     }

@@ -28,7 +28,11 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
         _ => "",
     };
     let times = if finding.expected > 0.0 {
-        format!("{:.1} times the {} expected{by}", finding.observed / finding.expected, count(finding.expected))
+        format!(
+            "{:.1} times the {} expected{by}",
+            finding.observed / finding.expected,
+            count(finding.expected)
+        )
     } else {
         "none expected".to_owned()
     };

@@ -61,8 +61,6 @@ impl Tail {
         Self { start: points[0].0, scale: Some(scale), tops }
     }
 
-    pub(crate) fn start_of(self) -> f64 { self.start }
-
     /// Takes another view's scale where there are too few entities of its own, though not very few.
     pub(crate) fn borrow(&mut self, scale: Option<f64>) {
         if self.scale.is_none() && self.tops.len() >= MIN_BORROWED {

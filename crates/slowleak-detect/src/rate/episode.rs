@@ -18,6 +18,8 @@ const COST_NATS: f64 = 10.0;
 /// Episodes less than a week apart are one campaign: work has the rhythm of the week, and who takes data on weekends, or
 /// spares them, does one thing.
 const CAMPAIGN_GAP_DAYS: usize = 6;
+/// The first and the last day of an episode are parts of days, and may be counted to the gap.
+const PARTIAL_DAYS: usize = 2;
 
 /// Length class of an interval; each is calibrated on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,8 +191,8 @@ impl<'a> Fit<'a> {
         last.end == next.start || between >= RISE_SHARE * around
     }
 
-    /// Whether an episode continues the campaign: the gap is less than a week, or half the shorter of the two, or as
-    /// long as the shorter where both are as high: on and off in turn.
+    /// Whether an episode continues the campaign: the gap is less than a week, or half the shorter of the two, or no
+    /// longer than the shorter where both are about as high: on and off in turn.
     fn close(&self, campaign: &[Range<usize>], next: &Range<usize>) -> bool {
         let Some(last) = campaign.last() else { return false };
         let (gap, shorter) = (next.start - last.end, last.len().min(next.len()));
@@ -198,7 +200,7 @@ impl<'a> Fit<'a> {
             let (one, other) = (self.rise(last.clone()), self.rise(next.clone()));
             one.min(other) >= RISE_SHARE * one.max(other)
         };
-        gap <= CAMPAIGN_GAP_DAYS.max(shorter / 2) || gap <= shorter && alike()
+        gap <= CAMPAIGN_GAP_DAYS.max(shorter / 2) || gap <= shorter + PARTIAL_DAYS && alike()
     }
 
     /// Logarithm of what was counted over what was expected on the searched ones of these days.

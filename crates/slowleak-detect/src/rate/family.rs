@@ -125,7 +125,7 @@ impl<'a> Family<'a> {
         let enough = |entity: &usize| {
             daily.total(*entity) >= config.min_events as f64
                 && daily.active(*entity).nth(1).is_some()
-                && shares.as_ref().is_none_or(|shares| shares.is_part(daily, *entity))
+                && shares.as_ref().is_none_or(|shares| shares.is_part(daily, *entity, grid))
         };
         let candidates: Vec<usize> = (0..daily.len()).into_par_iter().filter(enough).collect();
         let none = Pool::of(&[]);
@@ -285,22 +285,6 @@ impl<'a> Family<'a> {
         let tops = (expected >= MIN_CALIBRATION_COUNTS)
             .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
         (found, tops)
-    }
-
-    #[allow(warnings)]
-    pub(crate) fn debug(&self) {
-        eprintln!("FAM {} {:?} n {} scales {:?} pool {:?}", self.daily.table.view, self.detector(), self.tested.len(), self.tails.iter().map(|t| (t.scale, t.clone().start_of())).collect::<Vec<_>>(), self.pool);
-        let want = std::env::var("RATE_DEBUG").unwrap();
-        for (index, &e) in self.tested.iter().enumerate() {
-            let name = &self.daily.table.entities[e];
-            if !name.starts_with(&want) { continue; }
-            if name.contains(" + ") && !["orders", "profiles", "invoices"].iter().any(|o| name.ends_with(o)) { continue; }
-            let noise = self.pool.noise(&self.scatter[index]);
-            eprintln!("  {name} own {:?} noise {noise:?} mask {:?} tops {:?}", self.scatter[index].dispersion, self.masks[index], self.tops[index]);
-            for f in self.campaigns.iter().filter(|f| f.entity == e) {
-                eprintln!("     {:?} {:?} obs {:.0} exp {:.0} base {:.1} score {:.1} {:?} cause {:?}", f.campaign.span(), f.campaign.band, f.campaign.observed, f.campaign.expected, f.campaign.against_baseline, f.campaign.score, f.shape, f.cause);
-            }
-        }
     }
 
     /// The detector in whose name the family's campaigns are reported.

@@ -17,6 +17,9 @@ use crate::rate::peers::weighted_quantile;
 
 /// A slice with more than this share of its key is the key: what is left says little about what to expect.
 const LARGEST_SHARE: f64 = 0.5;
+/// A slice with fewer events a day scatters by counting alone, nearly, whatever it is compared with: its volume says as
+/// much.
+const MIN_RATE: f64 = 5.0;
 /// Fewest keys that can tell what befell an object from what befell one of them.
 const MIN_PEERS: usize = 8;
 /// Days on either side of a day that its object factor is taken from: what befalls an object, such as a release,
@@ -65,10 +68,11 @@ impl<'a> Shares<'a> {
         Some(shares)
     }
 
-    /// Whether the slice is a part of its key, and not most of it.
-    pub(crate) fn is_part(&self, daily: &Daily<'_>, slice: usize) -> bool {
-        self.of[slice]
-            .is_some_and(|(key, _)| daily.total(slice) <= LARGEST_SHARE * self.whole.total(key))
+    /// Whether the slice is a part of its key, not most of it, and not too small.
+    pub(crate) fn is_part(&self, daily: &Daily<'_>, slice: usize, grid: &Grid) -> bool {
+        let events = daily.total(slice);
+        events >= MIN_RATE * grid.days() as f64
+            && self.of[slice].is_some_and(|(key, _)| events <= LARGEST_SHARE * self.whole.total(key))
     }
 
     /// By day, what the slice's key did elsewhere, times the object's factor. `events` are the slice's own.
@@ -131,9 +135,11 @@ impl<'a> Shares<'a> {
         let count = known().count() as f64;
         let mean = |of: &dyn Fn(&(f64, f64)) -> f64| known().map(of).sum::<f64>() / count.max(1.0);
         let centre = mean(&|(log, _)| *log);
-        let (scatter, counting) = (mean(&|(log, _)| (log - centre).powi(2)), mean(&|(_, variance)| *variance));
+        let (scatter, counting) =
+            (mean(&|(log, _)| (log - centre).powi(2)), mean(&|(_, variance)| *variance));
         let kept = if scatter > 0.0 { (1.0 - counting / scatter).max(0.0) } else { 0.0 };
-        let factor = |median: &Option<(f64, f64)>| median.map_or(1.0, |(log, _)| (kept * (log - centre)).exp());
+        let factor =
+            |median: &Option<(f64, f64)>| median.map_or(1.0, |(log, _)| (kept * (log - centre)).exp());
         medians.iter().map(factor).collect()
     }
 }

@@ -4,6 +4,7 @@
 
 mod causes;
 mod rules;
+mod shares;
 mod world;
 
 use std::cell::RefCell;
