@@ -36,8 +36,12 @@ pub(crate) fn fold(
     });
     let mut folds: Vec<Fold> = Vec::new();
     for candidate in candidates {
-        // Compared with the largest member alone: chains of neighbours would join half the log.
-        match folds.iter_mut().find(|fold| same_leak(&fold[0], &candidate, slices)) {
+        // Compared with the largest member alone: chains of neighbours would join half the log. Those of one key, at one
+        // time, are short.
+        let joins = |fold: &&mut Fold| {
+            same_leak(&fold[0], &candidate, slices) || fold.iter().any(|one| alike(one, &candidate))
+        };
+        match folds.iter_mut().find(joins) {
             Some(fold) => fold.push(candidate),
             None => folds.push(vec![candidate]),
         }
@@ -116,9 +120,6 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     {
         return a_key == b_key;
     }
-    if alike(a, b, &common) {
-        return true;
-    }
     // A rule's other days are no guide to what is usual in its interval.
     let (a, b) = if a.detector.is_rule() { (b, a) } else { (a, b) };
     let smaller = a.excess_events.min(b.excess_events);
@@ -126,13 +127,18 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
 }
 
 /// Whether one key (or user) rose in two of its parts, such as two objects, at the same time: they share no event, yet
-/// whoever took the one took the other. Rises that only meet for a while may be two leaks.
-fn alike(a: &Candidate, b: &Candidate, common: &Range<usize>) -> bool {
+/// whoever took the one took the other. Rises that only meet for a while may be two leaks, unless they are of one part: a
+/// campaign there, and a piece of it.
+fn alike(a: &Candidate, b: &Candidate) -> bool {
     let same = |field: Field| a.part(field).is_some() && a.part(field) == b.part(field);
-    let longer = a.days.len().max(b.days.len());
+    let longer = a.days.len().max(b.days.len()) as f64;
+    let together = |common: Range<usize>| a.entity == b.entity || common.len() as f64 >= SHARED * longer;
     a.dimension == b.dimension
+        && a.fact.is_none()
+        && b.fact.is_none()
+        && a.cause.is_some() == b.cause.is_some()
         && (same(Field::Key) || same(Field::User))
-        && common.len() as f64 >= SHARED * longer as f64
+        && meeting(a, b).is_some_and(together)
 }
 
 /// An upper bound on the excess events that both candidates count: the smallest excess of any pair of their

@@ -15,8 +15,9 @@ use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::rate::peers::weighted_quantile;
 
-/// A slice with more than this share of its key is the key: what is left says little about what to expect.
-const LARGEST_SHARE: f64 = 0.5;
+/// A slice that is more than half of its key on all but this share of the days is the key: what is left says little about
+/// what to expect. A leak may make it so on three quarters of them.
+const SMALLER_DAYS: f64 = 0.2;
 /// A slice with fewer events a day scatters by counting alone, nearly, whatever it is compared with: its volume says as
 /// much.
 const MIN_RATE: f64 = 5.0;
@@ -70,9 +71,15 @@ impl<'a> Shares<'a> {
 
     /// Whether the slice is a part of its key, not most of it, and not too small.
     pub(crate) fn is_part(&self, daily: &Daily<'_>, slice: usize, grid: &Grid) -> bool {
-        let events = daily.total(slice);
-        events >= MIN_RATE * grid.days() as f64
-            && self.of[slice].is_some_and(|(key, _)| events <= LARGEST_SHARE * self.whole.total(key))
+        if daily.total(slice) < MIN_RATE * grid.days() as f64 {
+            return false;
+        }
+        let mut events = vec![0.0; grid.days()];
+        daily.fill_events(slice, &mut events);
+        let siblings = self.siblings(slice, &events);
+        let active = || events.iter().zip(&siblings).filter(|(own, _)| **own > 0.0);
+        let smaller = active().filter(|(own, siblings)| own <= siblings).count() as f64;
+        smaller >= SMALLER_DAYS * active().count().max(1) as f64
     }
 
     /// By day, what the slice's key did elsewhere, times the object's factor. `events` are the slice's own.
