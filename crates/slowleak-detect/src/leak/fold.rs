@@ -81,7 +81,7 @@ fn absorb(folds: Vec<Fold>, slices: &Slices<'_>, outlives: impl Fn(&Candidate, f
             .max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
         match largest {
             Some((index, events)) if !fold.iter().any(|one| outlives(one, events)) => {
-                kept[index].extend(fold)
+                kept[index].extend(fold);
             }
             _ => kept.push(fold),
         }

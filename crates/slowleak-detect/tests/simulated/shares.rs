@@ -21,19 +21,19 @@ fn company(seed: u64, leaks: &[Leak]) -> Rollup {
     let common = wander(&mut rng, 0.3, 0.7);
     let mut slices: Vec<(String, Daily)> = Vec::new();
     let (mut keys, mut objects) = (vec![vec![0.0; DAYS]; KEYS], vec![vec![0.0; DAYS]; OBJECTS]);
-    for key in 0..KEYS {
+    for (key, of_key) in keys.iter_mut().enumerate() {
         let own = wander(&mut rng, 0.3, 0.7);
         let level = 400.0 + Gamma::new(1.0, 400.0).unwrap().sample(&mut rng);
         let wanted: Vec<f64> = (0..OBJECTS).map(|_| Gamma::new(3.0, 1.0).unwrap().sample(&mut rng)).collect();
         let all: f64 = wanted.iter().sum();
-        for object in 0..OBJECTS {
+        for (object, of_object) in objects.iter_mut().enumerate() {
             let rate = |day: usize| {
                 let here = |leak: &&Leak| (leak.0, leak.1) == (key, object) && leak.2.contains(&day);
                 let times = leaks.iter().find(here).map_or(1.0, |leak| leak.3);
                 level * common[day] * own[day] * wanted[object] / all * times
             };
             let counts: Daily = (0..DAYS).map(|day| poisson(&mut rng, rate(day))).collect();
-            for of in [&mut keys[key], &mut objects[object]] {
+            for of in [&mut *of_key, of_object] {
                 of.iter_mut().zip(&counts).for_each(|(sum, count)| *sum += count);
             }
             slices.push((format!("{} + o{object}", name(key)), counts));
