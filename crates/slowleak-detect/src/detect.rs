@@ -3,6 +3,7 @@
 use slowleak_record::Registry;
 use slowleak_rollup::{DayTable, Lookup};
 
+use crate::birth::{self, Births};
 use crate::config::DetectConfig;
 use crate::days::Log;
 use crate::days::daily::Daily;
@@ -57,16 +58,20 @@ pub fn detect<'k, L: Lookup>(
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
-    let tails = rates.tails();
+    let births = Births::run(log);
+    let tails = rates.tails() + births.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
+    let born = births.candidates(tails);
+    let rises = birth::unexcused(&mut candidates, &born);
+    candidates.extend(born);
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
+    let mut folds =
+        fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
+    birth::join(&mut folds, rises);
     let mut findings: Vec<Finding> =
-        fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails))
-            .iter()
-            .map(|leak| writer.finding(leak))
-            .collect::<Result<_, _>>()?;
+        folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
     let scope = Scope { families: rates.examined(), end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })

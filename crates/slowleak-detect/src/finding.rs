@@ -79,11 +79,13 @@ pub enum Detector {
     Breadth,
     /// More of a key's accesses to one object than its other accesses, and other keys, explain.
     Share,
+    /// A new key or user began as no other did.
+    Birth,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -94,6 +96,7 @@ impl Detector {
         Self::Rate,
         Self::Breadth,
         Self::Share,
+        Self::Birth,
     ];
 
     /// The word of the contract.
@@ -109,12 +112,13 @@ impl Detector {
             Self::Rate => "rate",
             Self::Breadth => "breadth",
             Self::Share => "share",
+            Self::Birth => "birth",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Share)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Share | Self::Birth)
     }
 }
 

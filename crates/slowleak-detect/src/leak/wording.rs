@@ -3,18 +3,17 @@
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
-use crate::candidate::Fact;
-use crate::cause::Cause;
+use crate::candidate::{Candidate, Fact};
 use crate::finding::{Detector, Finding};
 
-/// The finding's summary. `fact` is how the entity was used, where a rule says so.
-pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fact>) -> String {
+/// The finding's summary; `lead` is the candidate that leads it.
+pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
-    if let Some(Fact { why, .. }) = fact {
+    if let Some(Fact { why, .. }) = &lead.fact {
         let plural = if finding.observed == 1.0 { "" } else { "s" };
         let times = count(finding.observed);
         return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
@@ -36,9 +35,10 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
     } else {
         "none expected".to_owned()
     };
-    let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+    let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
+    let cause = lead.cause.as_ref().map(|cause| format!("; {}", cause.words())).unwrap_or_default();
     let others = alike(finding);
-    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{others}{cause}", count(finding.observed))
+    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{seen}{others}{cause}", count(finding.observed))
 }
 
 /// The key's other objects (or whatever else its name ends with) in the evidence.
