@@ -67,8 +67,7 @@ pub fn detect<'k, L: Lookup>(
     candidates.extend(born);
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
-    let mut folds =
-        fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
+    let mut folds = fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
     birth::join(&mut folds, rises);
     let mut findings: Vec<Finding> =
         folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;

@@ -168,6 +168,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
     let who = parts(&dimension, &entity);
     let campaign = &found.campaign;
     let days = campaign.span();
+    let timeline = family.timeline(found.entity);
     let excess = campaign.observed - campaign.expected;
     // Subjects beyond the expected are at least as many events.
     let excess_events = if family.metric == Metric::Events {
@@ -187,7 +188,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         observed: campaign.observed,
         expected: campaign.expected,
         excess_events,
-        level_per_day: found.level.value,
+        level_per_day: level_per_day(family, found, &timeline),
         dispersion: campaign.dispersion,
         raw_score: campaign.score,
         score,
@@ -196,6 +197,19 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         fact: None,
         seen: None,
         edges: None,
-        timeline: family.timeline(found.entity),
+        timeline,
     }
+}
+
+/// The baseline's level, in counts a day. A share's is in counts per access to other objects: what it came to on the days
+/// outside the campaign is said instead.
+fn level_per_day(family: &Family<'_>, found: &Found, timeline: &[(f64, f64)]) -> f64 {
+    if family.detector() != Detector::Share {
+        return found.level.value;
+    }
+    let span = found.campaign.span();
+    let outside = timeline.iter().enumerate().filter(|(day, _)| !span.contains(day));
+    let days: Vec<f64> =
+        outside.map(|(_, (_, expected))| *expected).filter(|expected| *expected > 0.0).collect();
+    days.iter().sum::<f64>() / days.len().max(1) as f64
 }

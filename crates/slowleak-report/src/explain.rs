@@ -140,16 +140,20 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         (leading.observed, leading.expected, "")
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
-    let baseline = if leading.detector == Detector::Birth {
-        format!(
+    let baseline = match leading.detector {
+        Detector::Birth => format!(
             "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
              did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."
-        )
-    } else {
-        format!(
+        ),
+        Detector::Share => format!(
+            "Outside the interval the key's accesses to the object are {level} a day, and keep in step with its \
+             accesses to other objects; by what it did there, and what other keys did with this object, \
+             {expected}{each} are expected inside. Seen were {observed}{each}."
+        ),
+        _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
              time, {expected}{each} are expected inside it. Seen were {observed}{each}."
-        )
+        ),
     };
     reasons.push(("Baseline", baseline));
 

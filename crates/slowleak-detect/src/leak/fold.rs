@@ -6,6 +6,7 @@ use slowleak_record::Field;
 
 use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
+use crate::finding::Detector;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
 const SHARED: f64 = 0.5;
@@ -54,7 +55,7 @@ pub(crate) fn fold(
                 // Misuse, likelihoods, what is odd, what is minor.
                 let weight =
                     c.grade().map_or(1, |grade| if grade == Grade::Misuse { 0 } else { 1 + grade as u8 });
-                (weight, c.purity() < PURITY * best, name_rank(c), c.detector)
+                (weight, c.purity() < PURITY * best, name_rank(c), line(c.detector))
             };
             grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
         });
@@ -103,6 +104,11 @@ fn name_rank(candidate: &Candidate) -> (usize, usize) {
     let rank = |field: &Field| ORDER.iter().position(|other| other == field).unwrap_or(ORDER.len());
     let parts = candidate.dimension.parts();
     (parts.len(), parts.iter().map(rank).sum())
+}
+
+/// Shares count events as rates do, and the surer of them names the leak.
+fn line(detector: Detector) -> Detector {
+    if detector == Detector::Share { Detector::Rate } else { detector }
 }
 
 fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {

@@ -153,11 +153,12 @@ impl<'a> Fit<'a> {
                     if let Some(last) = episodes.last_mut() {
                         last.end = days.end;
                     }
-                    *score += interval.score;
+                    // Every episode was chosen, and pays for it.
+                    *score += interval.score - COST_NATS;
                 }
                 Some((episodes, score, _)) if self.close(episodes, &days) => {
                     episodes.push(days);
-                    *score += interval.score;
+                    *score += interval.score - COST_NATS;
                 }
                 _ => joined.push((vec![days], interval.score, anchor)),
             }

@@ -282,8 +282,14 @@ impl<'a> Family<'a> {
             })
             .collect();
         let expected = level.value * series.pattern.iter().sum::<f64>();
+        // Of several episodes a campaign can make more than any interval does.
+        let joined = |band: Band| {
+            let steps =
+                found.iter().filter(|found| found.shape == Shape::Step && found.campaign.band == band);
+            steps.map(|found| found.campaign.score).fold(0.0, f64::max)
+        };
         let tops = (expected >= MIN_CALIBRATION_COUNTS)
-            .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
+            .then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index]).max(joined(band))));
         (found, tops)
     }
 

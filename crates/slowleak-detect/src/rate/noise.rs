@@ -15,8 +15,6 @@ const PRIOR_DAYS: f64 = 20.0;
 const CAP_QUANTILE: f64 = 0.75;
 /// Largest share of daily residuals that is set aside as the series' own outliers.
 const TRIM: f64 = 0.05;
-/// Days on either side of a day that its local level is taken from.
-const AROUND: usize = 7;
 /// Share of peers, by weight, left out at either end when their dispersions are averaged.
 const POOL_TRIM: f64 = 0.1;
 /// Expected counts weigh a peer's dispersion up to this many: beyond, the scatter is the peer's own and no
@@ -24,9 +22,6 @@ const POOL_TRIM: f64 = 0.1;
 const MAX_WEIGHT: f64 = 20.0;
 /// Dispersion of a view in which nothing can be measured.
 const FALLBACK: [f64; 3] = [0.1, 0.05, 0.03];
-/// Peers of the class of the largest: the 28-day dispersion of so many is known to about an eighth, from six blocks
-/// each. Sizes are spread as a power law: each class below has twice as many.
-const CLASS_PEERS: usize = 32;
 /// Fewest peers whose dispersion can be pooled.
 const MIN_PEERS: usize = 8;
 
@@ -38,9 +33,6 @@ pub(crate) struct Scatter {
     pub(crate) dispersion: [f64; 3],
     pub(crate) weight: [f64; 3],
     pub(crate) days: f64,
-    /// Dispersion of a day against the days around it: a step of the level, such as a leak that nobody has seen yet, is
-    /// not in it.
-    pub(crate) calm: f64,
 }
 
 impl Scatter {
@@ -70,40 +62,8 @@ impl Scatter {
                 scatter.weight[index] = squares.sqrt() / blocks_used.sqrt();
             }
         }
-        scatter.calm = calm(counts, expected, counted);
         scatter
     }
-}
-
-/// Dispersion of single days against the mean of the counted days around them, relative to what is expected.
-fn calm(counts: &[f64], expected: &[f64], counted: &[bool]) -> f64 {
-    let mut sums = vec![(0.0, 0.0, 0.0)];
-    for day in 0..counts.len() {
-        let (count, mean, days) = sums[day];
-        let more = if counted[day] { (counts[day], expected[day], 1.0) } else { (0.0, 0.0, 0.0) };
-        sums.push((count + more.0, mean + more.1, days + more.2));
-    }
-    let mut blocks: Vec<(f64, f64)> = Vec::new();
-    let (mut freedom, mut all) = (0.0, 0.0);
-    for day in (0..counts.len()).filter(|day| counted[*day]) {
-        let (from, to) = (sums[day.saturating_sub(AROUND)], sums[(day + AROUND + 1).min(counts.len())]);
-        let (count, mean, days) = (to.0 - from.0, to.1 - from.1, to.2 - from.2);
-        if mean > 0.0 && days > 1.0 {
-            blocks.push((counts[day], expected[day] * count / mean));
-            freedom += 1.0 - 1.0 / days;
-            all += 1.0;
-        }
-    }
-    trim(&mut blocks);
-    let squares: f64 = blocks.iter().map(|(_, mean)| mean * mean).sum();
-    let kept = blocks.len() as f64;
-    if kept < 3.0 || squares <= 0.0 {
-        return 0.0;
-    }
-    // A day is in the mean that it is compared with: both its noises are smaller by as much.
-    let free = freedom / all;
-    let excess: f64 = blocks.iter().map(|(x, mean)| (x - mean).powi(2) / free - mean).sum();
-    excess / squares
 }
 
 /// Weighted mean of the values between the outer [`POOL_TRIM`] of the weight; `items` must not be empty.
@@ -121,66 +81,17 @@ fn trim(blocks: &mut Vec<(f64, f64)>) {
     blocks.truncate(blocks.len() - (TRIM * blocks.len() as f64) as usize);
 }
 
-/// Dispersion of a view's entities, pooled among those of about a size: what few use is livelier than what many do, and a
-/// view holds both.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Pool {
-    /// The smallest expected daily count of each class, ascending, and what is typical of it; never empty.
-    classes: Vec<(f64, Typical)>,
-}
-
-/// Pooled dispersion of one class.
+/// Dispersion of a view's entities, pooled.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Typical {
-    dispersion: [f64; 3],
+pub(crate) struct Pool {
+    typical: [f64; 3],
     cap: f64,
-    /// Of a day against those around it, and its cap.
-    calm: (f64, f64),
 }
 
 impl Pool {
     /// Pools over peers that were counted often enough for their scatter to mean anything.
     pub(crate) fn of(scatters: &[Scatter]) -> Self {
-        let mut order: Vec<&Scatter> = scatters.iter().collect();
-        order.sort_by(|a, b| a.weight[0].total_cmp(&b.weight[0]));
-        // From the largest: so many, then twice as many, and so on; what is left joins the smallest class.
-        let (mut ends, mut peers) = (vec![order.len()], CLASS_PEERS);
-        while let Some(start) = ends[ends.len() - 1].checked_sub(peers).filter(|start| *start >= 2 * peers) {
-            ends.push(start);
-            peers *= 2;
-        }
-        ends.push(0);
-        let class = |pair: &[usize]| {
-            let members = &order[pair[1]..pair[0]];
-            (members.first().map_or(0.0, |own| own.weight[0]), Typical::of(members))
-        };
-        Self { classes: ends.windows(2).rev().map(class).collect() }
-    }
-
-    /// What is typical of entities of the size.
-    fn typical(&self, own: &Scatter) -> Typical {
-        let above = self.classes.partition_point(|(smallest, _)| *smallest <= own.weight[0]);
-        self.classes[above.saturating_sub(1)].1
-    }
-
-    /// The noise to assume for an entity.
-    pub(crate) fn noise(&self, own: &Scatter) -> Noise {
-        let typical = self.typical(own);
-        let day = typical.dispersion[0];
-        let shrunk = |own_day: f64, typical: f64| {
-            (own.days * own_day + PRIOR_DAYS * typical) / (own.days + PRIOR_DAYS)
-        };
-        let own_day = shrunk(own.dispersion[0], day).min(typical.cap.max(day));
-        let (calm, cap) = typical.calm;
-        let scale = (shrunk(own.calm, calm).min(cap.max(calm)) / calm).clamp(0.5, 4.0);
-        Noise { day: own_day, stretches: typical.dispersion.map(|dispersion| dispersion * scale) }
-    }
-}
-
-impl Typical {
-    fn of(scatters: &[&Scatter]) -> Self {
-        let mut typical =
-            Self { dispersion: FALLBACK, cap: f64::INFINITY, calm: (FALLBACK[0], f64::INFINITY) };
+        let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY };
         for (index, fallback) in FALLBACK.into_iter().enumerate() {
             let measured = scatters.iter().filter(|own| own.weight[index] > 0.0);
             // A mean of unclipped estimates: small counts scatter both ways around the truth, so that a median
@@ -189,27 +100,29 @@ impl Typical {
                 .map(|own| (own.dispersion[index], own.weight[index].min(MAX_WEIGHT).powi(2)))
                 .collect();
             if own.len() >= MIN_PEERS {
-                typical.dispersion[index] = trimmed_mean(&mut own);
+                pool.typical[index] = trimmed_mean(&mut own);
                 if index == 0 {
-                    typical.cap = weighted_quantile(&mut own, CAP_QUANTILE);
+                    pool.cap = weighted_quantile(&mut own, CAP_QUANTILE);
                 }
             } else if !own.is_empty() {
-                typical.dispersion[index] = weighted_quantile(&mut own, 0.75).max(fallback);
+                pool.typical[index] = weighted_quantile(&mut own, 0.75).max(fallback);
             }
-        }
-        let measured = scatters.iter().filter(|own| own.weight[0] > 0.0);
-        let mut calm: Vec<(f64, f64)> =
-            measured.map(|own| (own.calm, own.weight[0].min(MAX_WEIGHT).powi(2))).collect();
-        if calm.len() >= MIN_PEERS {
-            typical.calm = (trimmed_mean(&mut calm).max(1e-3), weighted_quantile(&mut calm, CAP_QUANTILE));
         }
         // A longer stretch can not scatter more than a shorter one; a floor keeps a calm log from claiming
         // certainty that its few weeks can not give.
-        typical.dispersion[0] = typical.dispersion[0].max(1e-3);
+        pool.typical[0] = pool.typical[0].max(1e-3);
         for index in 1..STRETCHES.len() {
-            typical.dispersion[index] = typical.dispersion[index].clamp(5e-4, typical.dispersion[index - 1]);
+            pool.typical[index] = pool.typical[index].clamp(5e-4, pool.typical[index - 1]);
         }
-        typical
+        pool
+    }
+
+    /// The noise to assume for an entity.
+    pub(crate) fn noise(&self, own: &Scatter) -> Noise {
+        let shrunk = (own.days * own.dispersion[0] + PRIOR_DAYS * self.typical[0]) / (own.days + PRIOR_DAYS);
+        let day = shrunk.min(self.cap.max(self.typical[0]));
+        let scale = (day / self.typical[0]).clamp(0.5, 4.0);
+        Noise { day, stretches: self.typical.map(|typical| typical * scale) }
     }
 }
 
@@ -257,34 +170,6 @@ mod tests {
         let expected = vec![10.0; 280];
         let scatter = Scatter::measure(&counts, &expected, &[true; 280]);
         assert!(scatter.dispersion.iter().all(|dispersion| *dispersion < 0.01), "{scatter:?}");
-    }
-
-    #[test]
-    fn a_step_is_not_in_the_calm_scatter() {
-        let step = |high: f64| -> Vec<f64> {
-            let noise = [0.9, 1.0, 1.1, 1.0].into_iter().cycle();
-            noise.zip(0..280).map(|(n, day)| if day < 140 { 1000.0 * n } else { high * n }).collect()
-        };
-        let of = |counts: &[f64]| Scatter::measure(counts, &vec![1000.0; counts.len()], &[true; 280]);
-        let (flat, risen) = (of(&step(1000.0)), of(&step(2000.0)));
-        assert!(risen.dispersion[0] > 10.0 * flat.dispersion[0], "{risen:?}");
-        // The days by the step itself lie off their local level; with them trimmed it is the flat one's.
-        assert!((0.004..0.008).contains(&flat.calm) && risen.calm < 2.0 * flat.calm, "{flat:?} {risen:?}");
-    }
-
-    #[test]
-    fn an_entity_is_held_to_the_noise_of_its_size() {
-        let of = |dispersion: f64, weight: f64| Scatter {
-            dispersion: [dispersion; 3],
-            weight: [weight; 3],
-            days: 100.0,
-            calm: dispersion,
-        };
-        let peers: Vec<Scatter> =
-            (0..200).map(|peer| if peer < 32 { of(0.002, 500.0) } else { of(0.3, 5.0) }).collect();
-        let pool = Pool::of(&peers);
-        assert!(pool.noise(&of(0.002, 500.0)).over(28.0) < 0.003);
-        assert!(pool.noise(&of(0.3, 5.0)).over(28.0) > 0.2);
     }
 
     #[test]
