@@ -15,6 +15,7 @@ use crate::leak::Writer;
 use crate::leak::fold::fold;
 use crate::profile::{Exchanges, Parts, Profiles};
 use crate::rate::Rates;
+use crate::rate::share::Shares;
 use crate::rules::Rules;
 use crate::rules::issues::Issues;
 use crate::severity::rank;
@@ -59,7 +60,8 @@ pub fn detect<'k, L: Lookup>(
     let log = Log { grid: &grid, dailies: &dailies, sketched: &sketched, slices: &slices, registry, config };
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
-    let rates = Rates::run(log);
+    let shares = Shares::of(&log);
+    let rates = Rates::run(log, shares.as_ref());
     let births = Births::run(log);
     let bursts = Bursts::run(log, rollup)?;
     let parts = Parts::of(&log);
@@ -76,7 +78,7 @@ pub fn detect<'k, L: Lookup>(
     candidates.extend(exchanges.candidates(tails));
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
-    let mut folds = fold(candidates, &slices);
+    let mut folds = fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
     birth::join(&mut folds, rises);
     let mut findings: Vec<Finding> =
         folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;

@@ -77,6 +77,8 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// More of a key's accesses to one object than its other accesses, and other keys, explain.
+    Share,
     /// Far more accesses in minutes or hours than the rest of the day explains.
     Burst,
     /// A new key or user began as no other did.
@@ -89,7 +91,7 @@ pub enum Detector {
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -99,6 +101,7 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Share,
         Self::Burst,
         Self::Birth,
         Self::Profile,
@@ -117,6 +120,7 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Share => "share",
             Self::Burst => "burst",
             Self::Birth => "birth",
             Self::Profile => "profile",
@@ -126,7 +130,10 @@ impl Detector {
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Burst | Self::Birth | Self::Profile | Self::Swap)
+        !matches!(
+            self,
+            Self::Rate | Self::Breadth | Self::Share | Self::Burst | Self::Birth | Self::Profile | Self::Swap
+        )
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod peers;
 pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod series;
+pub(crate) mod share;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, Window};
@@ -29,6 +30,7 @@ use crate::finding::{Detector, Family as Examined};
 use crate::rate::episode::Band;
 use crate::rate::family::{Family, Found, Shape};
 use crate::rate::part::Measure;
+use crate::rate::share::Shares;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
@@ -40,16 +42,14 @@ pub(crate) struct Rates<'a> {
 }
 
 impl<'a> Rates<'a> {
-    /// Fits, searches and calibrates every view that is tested.
-    pub(crate) fn run(log: Log<'a>) -> Self {
-        let tested = |daily: &&Daily<'_>| {
-            let view = &daily.table.view;
-            view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
-        };
+    /// Fits, searches and calibrates every view that is tested, and the shares of keys where they are known.
+    pub(crate) fn run(log: Log<'a>, shares: Option<&'a Shares<'a>>) -> Self {
+        let tested = |daily: &&Daily<'_>| TESTED.iter().any(|parts| is_by(daily, parts));
         let family = |daily: &'a Daily<'a>, measure| Family::run(daily, measure, log.grid, log.config);
         let mut families: Vec<Family<'a>> = Vec::new();
         families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Measure::Events)));
         families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Measure::Subjects)));
+        families.extend(shares.map(|shares| family(shares.slices, Measure::Share(shares))));
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
@@ -92,6 +92,24 @@ impl<'a> Rates<'a> {
         families.iter().flat_map(of_family).collect()
     }
 
+    /// Whether a candidate would be one still without so many of its events, among `tails` of all detectors. What other
+    /// detectors found always is.
+    pub(crate) fn outlives(&self, candidate: &Candidate, events: f64, tails: usize) -> bool {
+        let of = |family: &&Family<'_>| {
+            family.detector() == candidate.detector
+                && family.daily.table.view.dimension == candidate.dimension
+        };
+        let campaign = self.families.iter().find(of).and_then(|family| {
+            let entity = family.daily.find(&candidate.entity)?;
+            let same = |found: &&Found| found.entity == entity && found.campaign.span() == candidate.days;
+            Some((family, family.campaigns.iter().find(same)?))
+        });
+        campaign.is_none_or(|(family, found)| {
+            let score = family.score_without(found, events);
+            family.is_finding(found.campaign.band, score, family.tested.len(), tails as f64)
+        })
+    }
+
     /// What was examined.
     pub(crate) fn examined(&self) -> Vec<Examined> {
         let examined = |family: &Family<'_>| Examined {
@@ -103,6 +121,12 @@ impl<'a> Rates<'a> {
         };
         self.families.iter().map(examined).collect()
     }
+}
+
+/// Whether a view has exactly these parts and windows of a day or less.
+pub(crate) fn is_by(daily: &Daily<'_>, parts: &[Field]) -> bool {
+    let view = &daily.table.view;
+    view.window <= Window::DAY && view.dimension.parts() == parts
 }
 
 /// Looks for the honest cause of every rise in the family's event counts.
@@ -122,13 +146,13 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
     });
 }
 
-/// Families with too few entities borrow the heaviest tail of their metric and band.
+/// Families with too few entities borrow the heaviest tail of their detector and band.
 pub(crate) fn borrow_tails(families: &mut [Family<'_>]) {
-    for metric in [Metric::Events, Metric::Subjects] {
+    for detector in [Detector::Rate, Detector::Breadth, Detector::Share, Detector::Profile] {
         for band in 0..Band::ALL.len() {
-            let of_metric = || families.iter().filter(|family| family.metric == metric);
-            let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
-            for family in families.iter_mut().filter(|family| family.metric == metric) {
+            let alike = || families.iter().filter(|family| family.detector() == detector);
+            let worst = alike().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| family.detector() == detector) {
                 family.tails[band].borrow(worst);
             }
         }
@@ -141,6 +165,7 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
     let who = parts(&dimension, &entity);
     let campaign = &found.campaign;
     let days = campaign.span();
+    let timeline = family.timeline(found.entity);
     let excess = campaign.observed - campaign.expected;
     // Subjects beyond the expected are at least as many events.
     let excess_events = if family.metric == Metric::Events {
@@ -150,7 +175,7 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
         excess.min(events)
     };
     Candidate {
-        detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
+        detector: family.detector(),
         dimension,
         entity,
         who,
@@ -160,7 +185,7 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
         observed: campaign.observed,
         expected: campaign.expected,
         excess_events,
-        level_per_day: found.level.value,
+        level_per_day: level_per_day(family, found, &timeline),
         dispersion: campaign.dispersion,
         raw_score: campaign.score,
         score,
@@ -170,6 +195,19 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
         seen: None,
         partner: None,
         edges: None,
-        timeline: family.timeline(found.entity),
+        timeline,
     }
+}
+
+/// The baseline's level, in counts a day. A share's is in counts per access to other objects: what it came to on the days
+/// outside the campaign is said instead.
+fn level_per_day(family: &Family<'_>, found: &Found, timeline: &[(f64, f64)]) -> f64 {
+    if family.detector() != Detector::Share {
+        return found.level.value;
+    }
+    let span = found.campaign.span();
+    let outside = timeline.iter().enumerate().filter(|(day, _)| !span.contains(day));
+    let days: Vec<f64> =
+        outside.map(|(_, (_, expected))| *expected).filter(|expected| *expected > 0.0).collect();
+    days.iter().sum::<f64>() / days.len().max(1) as f64
 }

@@ -150,6 +150,11 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
              did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."
         ),
+        Detector::Share => format!(
+            "Outside the interval the key's accesses to the object are {level} a day, and keep in step with its \
+             accesses to other objects; by what it did there, and what other keys did with this object, \
+             {expected}{each} are expected inside. Seen were {observed}{each}."
+        ),
         Detector::Swap => format!(
             "What it has done since fits what the other user did before, and the other's fits its own former habits. \
              These account for {expected}{each} of the {observed}{each} since."

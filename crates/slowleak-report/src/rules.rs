@@ -14,6 +14,7 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         Detector::StaleKey => Some("is used with a secret older than the policy allows"),
         Detector::Rate
         | Detector::Breadth
+        | Detector::Share
         | Detector::Burst
         | Detector::Birth
         | Detector::Profile

@@ -43,14 +43,40 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
         _ => "accesses",
     };
+    let by = match finding.detector {
+        Detector::Share => " by the key's other accesses",
+        Detector::Burst => " of such hours on such a day",
+        _ => "",
+    };
     let times = if finding.expected > 0.0 {
-        let base = if finding.detector == Detector::Burst { " of such hours on such a day" } else { "" };
-        format!("{:.1} times the {usual} expected{base}", finding.observed / finding.expected)
+        format!("{:.1} times the {usual} expected{by}", finding.observed / finding.expected)
     } else {
         "none expected".to_owned()
     };
     let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
-    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{cause}")
+    let others = alike(finding);
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{cause}")
+}
+
+/// The key's other objects (or whatever else its name ends with) in the evidence.
+fn alike(finding: &Finding) -> String {
+    let dimension = &finding.dimension;
+    let (own, mut others) = (dimension.split(&finding.entity), Vec::new());
+    for evidence in finding.evidence.iter().filter(|evidence| evidence.dimension == *dimension) {
+        let name = dimension.split(&evidence.entity);
+        let other = name.iter().zip(&own).find(|(part, own)| part != own).map(|(part, _)| part.clone());
+        others.extend(other.filter(|other| !others.contains(other)));
+    }
+    if others.is_empty() { String::new() } else { format!("; so did its use of {}", listed(&others)) }
+}
+
+/// Names for a sentence: at most three, then how many more.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 3;
+    match names.len().checked_sub(MOST) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..MOST].join(", ")),
+        _ => names.join(", "),
+    }
 }
 
 fn date(time: Micros) -> String {

@@ -97,7 +97,7 @@ fn a_key_that_drains_from_its_first_day_is_one_finding_and_excuses_no_rise() {
 fn it_is_found_on_its_third_day() {
     for seed in 5..10 {
         let found = run(&estate(seed, 103, |triples, rng| {
-            work(triples, rng, "partner", 100..112, 1000.0, 3..4, &strangers());
+            work(triples, rng, "partner", 100..112, 2000.0, 3..4, &strangers());
         }));
         assert!(found[0].entity == "partner" && found[0].open, "seed {seed}: {found:?}");
     }

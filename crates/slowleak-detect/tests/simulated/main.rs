@@ -7,6 +7,7 @@ mod bursts;
 mod causes;
 mod profile;
 mod rules;
+mod shares;
 mod world;
 
 use std::cell::RefCell;
