@@ -144,19 +144,16 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
     shared_events(a, b, &common, slices) >= SHARED * smaller
 }
 
-/// Whether one key (or user) rose in two of its parts, such as two objects, at the same time: they share no event, yet
-/// whoever took the one took the other. Rises that only meet for a while may be two leaks, unless they are of one part: a
-/// campaign there, and a piece of it.
+/// Whether one key (or user) rose in two of its parts, such as two objects, at the same time, or one rise is a piece of the
+/// other: they share no event, yet whoever took the one took the other.
 fn alike(a: &Candidate, b: &Candidate) -> bool {
     let same = |field: Field| a.part(field).is_some() && a.part(field) == b.part(field);
-    let longer = a.days.len().max(b.days.len()) as f64;
-    let together = |common: Range<usize>| a.entity == b.entity || common.len() as f64 >= SHARED * longer;
     a.dimension == b.dimension
         && a.fact.is_none()
         && b.fact.is_none()
         && a.cause.is_some() == b.cause.is_some()
         && (same(Field::Key) || same(Field::User))
-        && meeting(a, b).is_some_and(together)
+        && meeting(a, b).is_some()
 }
 
 /// An upper bound on the excess events that both candidates count: the smallest excess of any pair of their

@@ -153,14 +153,14 @@ impl<'a> Family<'a> {
             let level = mean_level(&series.counts, &series.pattern, &series.present, |_| 0.0);
             family.scatter(&series, level, &[])
         });
-        family.pool = Pool::of(&scatter);
+        family.pool = family.pooled(&scatter);
 
         let passes: Vec<Pass> = family.each(|family, index| family.mask(index, &scatter[index]));
         let (masks, scatter): (Vec<_>, Vec<_>) =
             passes.into_iter().map(|pass| (pass.mask, pass.scatter)).unzip();
         family.masks = masks;
         family.masked = true;
-        family.pool = Pool::of(&scatter);
+        family.pool = family.pooled(&scatter);
 
         let results: Vec<(Vec<Found>, Option<[f64; 2]>)> =
             family.each(|family, index| family.search(index, &scatter[index]));
@@ -210,6 +210,11 @@ impl<'a> Family<'a> {
         let usual = without(&series.present, &self.masks[index]);
         let level = mean_level(&series.counts, &series.pattern, &usual, |_| 0.0);
         (series, level)
+    }
+
+    fn pooled(&self, scatter: &[Scatter]) -> Pool {
+        let pool = Pool::of(scatter);
+        if self.shares.is_some() { pool.scaled_by_calm(scatter) } else { pool }
     }
 
     fn scatter(&self, series: &Series, level: Level, masked: &[Range<usize>]) -> Scatter {
