@@ -83,7 +83,7 @@ pub enum Detector {
     Burst,
     /// A new key or user began as no other did.
     Birth,
-    /// Accesses of a kind, or of subjects, that are not the entity's own.
+    /// Accesses of a kind that is not the user's own.
     Profile,
     /// From a day on two users work as each other did before.
     Swap,

@@ -2,7 +2,8 @@
 //! who takes little and one who has somebody else's id all show by *what* is accessed.
 //!
 //! In: views of whom and what. Out: campaigns of [foreign] accesses, each judged as a rate is, against the entity's own
-//! past and its peers, given how much was done at all: absence, part-time work and busy seasons cancel.
+//! past and its peers, given how much was done at all: absence, part-time work and busy seasons cancel. And pairs of users
+//! who from a day on work as each other did ([exchange]).
 
 mod exchange;
 mod foreign;

@@ -131,19 +131,14 @@ pub(crate) fn what(finding: &Finding) -> String {
         Metric::Bytes => bytes(finding.expected),
         _ => about(finding.expected),
     };
-    match (finding.detector, finding.metric) {
-        (Detector::Swap, _) => {
+    match finding.detector {
+        Detector::Swap => {
             return format!(
                 "made {observed} in another's manner, of which {expected} such as before ({})",
                 growth(finding.observed, finding.expected)
             );
         }
-        (Detector::Profile, Metric::Subjects) => {
-            return format!("touched {observed} never touched before where {expected} were expected");
-        }
-        (Detector::Profile, _) => {
-            return format!("made {observed} unlike its own where {expected} were expected");
-        }
+        Detector::Profile => return format!("made {observed} unlike its own where {expected} were expected"),
         _ => (),
     }
     let verb = match finding.metric {

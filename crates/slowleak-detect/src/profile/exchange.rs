@@ -21,8 +21,6 @@ const MOST_USERS: usize = 256;
 const MOST_SUBJECTS: usize = 1 << 22;
 /// Highest scores that the tail is not read from: three pairs, as elsewhere three entities.
 const LEFT_OUT: usize = 6;
-/// What a user's habits are made of, beside subjects.
-const KINDS: [Field; 2] = [Field::Action, Field::Object];
 
 /// The users of a log, compared by each kind of habit.
 pub(crate) struct Exchanges<'a> {
@@ -56,8 +54,7 @@ impl<'a> Exchanges<'a> {
         compared.truncate(MOST_USERS);
         exchanges.compared = compared.into_iter().map(|(_, user)| user).collect();
         exchanges.compared.sort_unstable();
-        let by_kind: Vec<Kind> = KINDS.iter().filter_map(|what| exchanges.kind(*what)).collect();
-        exchanges.kinds = by_kind;
+        exchanges.kinds.extend(exchanges.actions());
         if let Some(subjects) = exchanges.subjects(rollup)? {
             exchanges.kinds.push(subjects);
         }
@@ -69,40 +66,26 @@ impl<'a> Exchanges<'a> {
         self.compared.iter().filter_map(name)
     }
 
-    /// On which days each user did what, by a view of both.
-    fn kind(&self, what: Field) -> Option<Kind> {
-        let slices = self.log.slices;
-        let pairs = slices.view(&[Field::User, what]).or_else(|| slices.view(&[what, Field::User]))?;
-        let users = self.users?;
-        let length = pairs.table.view.window.micros() / Window::DAY.micros();
-        let length = length.max(1);
+    /// On which days each user took which actions.
+    fn actions(&self) -> Option<Kind> {
         let mut values = BTreeMap::<String, usize>::new();
         let mut habits = Vec::new();
         for name in self.names() {
             let mut habit = Habit::new();
-            let (_, slices) = slices.of(&[(Field::User, name.to_owned())], what)?;
-            let active: Vec<usize> = match users.find(name) {
-                Some(user) => users.active(user).map(|(day, _)| day).collect(),
-                None => Vec::new(),
-            };
+            let (pairs, slices) = self.log.slices.of(&[(Field::User, name.to_owned())], Field::Action)?;
+            if pairs.table.view.window > Window::DAY {
+                return None;
+            }
             for slice in slices {
                 let next = values.len();
                 let value = *values.entry(slice.value).or_insert(next);
-                for cell in pairs.table.cells(slice.entity) {
-                    let first = i64::from(pairs.table.days[cell]);
-                    let days = self.log.grid.clip(first..first + length);
-                    let from = active.partition_point(|day| *day < days.start);
-                    let within = active[from..].iter().take_while(|day| **day < days.end);
-                    // Nobody knows on which days of a week it was; on no more of them than there were accesses.
-                    let most = usize::try_from(pairs.table.events[cell]).unwrap_or(usize::MAX);
-                    habit.extend(within.take(most).map(|day| (*day, value)));
-                }
+                habit.extend(pairs.active(slice.entity).map(|(day, _)| (day, value)));
             }
             habit.sort_unstable();
             habit.dedup();
             habits.push(habit);
         }
-        Some(Kind { what, habits, values: values.len() })
+        Some(Kind { what: Field::Action, habits, values: values.len() })
     }
 
     /// On which days each user touched which subjects, where sketches still have each by itself.
@@ -184,7 +167,6 @@ impl<'a> Exchanges<'a> {
                 self.candidate(users, self.compared[user], pair, habits.overlap(user, pair.day));
             let what = match kind.what {
                 Field::Subject => "touches the accounts that",
-                Field::Object => "uses the objects that",
                 _ => "takes the actions that",
             };
             candidate.seen =

@@ -93,7 +93,7 @@ impl<'a> Habits<'a> {
         }
         let all: f64 = shares.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         shares.iter_mut().for_each(|share| *share /= all);
-        let mut wander: Vec<f64> = habits.iter().filter_map(|habit| wander(habit)).collect();
+        let mut wander: Vec<f64> = habits.iter().filter_map(wander).collect();
         wander.sort_by(f64::total_cmp);
         let wander = wander.get(wander.len() / 2).copied().unwrap_or(1.0).max(1.0);
         Self { habits, days, touches: touches(habits), shares: shares.into(), wander }

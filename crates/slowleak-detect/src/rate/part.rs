@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_comes_in_bursts_counts_as_so_many() {
         let of = |burst: usize| -> Vec<Day> {
-            let count = |day: usize| if (day * 7919 / 13) % burst == 0 { burst as f64 } else { 0.0 };
+            let count = |day: usize| if (day * 7919 / 13).is_multiple_of(burst) { burst as f64 } else { 0.0 };
             (0..280).map(|day| (day, count(day), 1.0)).collect()
         };
         let bursty = burst(&of(8), 1).map_or(0.0, |own| own.size);
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn one_wild_entity_does_not_set_its_own_noise() {
-        let calm = |day: usize| (day, if day % 2 == 0 { 1.0 } else { 0.0 }, 0.5);
+        let calm = |day: usize| (day, if day.is_multiple_of(2) { 1.0 } else { 0.0 }, 0.5);
         let mut entities: Vec<Vec<Day>> = (0..20).map(|_| (0..280).map(calm).collect()).collect();
         entities[7][100..160].iter_mut().for_each(|day| day.1 += 30.0);
         let part = Part::of(Metric::Events, &entities);
