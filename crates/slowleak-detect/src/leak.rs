@@ -1,0 +1,204 @@
+//! One leak, one finding: candidates of the same raw events are folded, given their final edges and figures, an id and
+//! words. Edges, figures and distinct subjects come from the entity's own cells.
+
+pub(crate) mod edges;
+pub(crate) mod fold;
+pub(crate) mod identity;
+pub(crate) mod wording;
+
+use slowleak_record::{Field, Micros};
+use slowleak_rollup::{DayTable, Lookup, Metric, Table, View};
+
+use crate::candidate::Candidate;
+use crate::cause::Cause;
+use crate::cause::attribution::Excess;
+use crate::days::Log;
+use crate::finding::{Finding, Point, Severity, Share};
+use crate::leak::edges::{Coarse, refine};
+use crate::leak::identity::finding_id;
+use crate::severity::{severity, taken};
+
+/// An interval that ends no earlier than this before the data does is still open.
+const OPEN_WITHIN: i64 = Micros::DAY / 2;
+
+/// Makes findings.
+pub(crate) struct Writer<'a, L> {
+    pub(crate) log: Log<'a>,
+    /// For each dimension the finest table.
+    pub(crate) events: &'a [&'a DayTable],
+    /// For each dimension the finest table with sketches.
+    pub(crate) subjects: &'a [&'a DayTable],
+    /// Where the cells are.
+    pub(crate) rollup: &'a L,
+}
+
+impl<L: Lookup> Writer<'_, L> {
+    /// The finding of one leak's candidates, the leading one first.
+    pub(crate) fn finding(&self, members: &[Candidate]) -> Result<Finding, L::Error> {
+        // Shares are of whole days, so they are taken before the figures move to the final edges.
+        let shares = self.shares(&members[0]);
+        let edged: Vec<(Candidate, (Micros, Micros))> =
+            members.iter().map(|member| self.edged(member)).collect::<Result<_, _>>()?;
+        let (members, bounds): (Vec<Candidate>, Vec<(Micros, Micros)>) = edged.into_iter().unzip();
+        let lead = &members[0];
+        let (start, end) = bounds[0];
+        let open = end.0 + OPEN_WITHIN >= self.log.grid.end().0;
+        // Sketches are of whole days: on a short interval they count what lies around it, too.
+        let most = if lead.metric == Metric::Events { lead.observed } else { f64::INFINITY };
+        let subjects = self.subjects(lead, start, end)?.map(|subjects| subjects.min(most));
+        let known = |field: Field| members.iter().find_map(|member| member.part(field)).map(str::to_owned);
+        // A compound's own part wins; else what the evidence names, or what carries nearly all of it.
+        let carried = |field: Field| {
+            let top =
+                shares.iter().find(|share| share.dimension == field.name() && !share.value.starts_with('('));
+            top.filter(|share| share.share >= 0.8).map(|share| share.value.clone())
+        };
+        let key = lead
+            .part(Field::Key)
+            .map(str::to_owned)
+            .or_else(|| carried(Field::Key))
+            .or_else(|| known(Field::Key));
+        let user = lead.part(Field::User).map(str::to_owned).or_else(|| carried(Field::User));
+        let taken = taken(lead, subjects);
+        let sensitivity = self.log.config.sensitivity.of_finding(lead.part(Field::Object), &shares);
+        let weighted = subjects.map(|_| taken * sensitivity);
+        let severity = match lead.cause {
+            Some(_) => Severity::Info,
+            None => severity(lead, weighted, self.log.config),
+        };
+        let mut finding = Finding {
+            id: finding_id(
+                lead.detector.name(),
+                &lead.dimension.to_string(),
+                &lead.entity,
+                lead.metric.name(),
+                self.log.grid.start(lead.anchor),
+            ),
+            rank: 0,
+            severity,
+            detector: lead.detector,
+            dimension: lead.dimension.clone(),
+            entity: lead.entity.clone(),
+            key,
+            user,
+            metric: lead.metric,
+            start,
+            end,
+            observed: lead.observed,
+            expected: lead.expected,
+            subjects,
+            taken,
+            sensitivity,
+            score: lead.score,
+            expected_false: lead.expected_false,
+            open,
+            summary: String::new(),
+            suppressed: None,
+            cause: lead.cause.as_ref().map(Cause::words),
+            evidence: members.iter().zip(bounds).map(|(m, (start, end))| m.evidence(start, end)).collect(),
+            shares,
+            timeline: self.points(&lead.timeline),
+        };
+        finding.summary = wording::summary(&finding, lead.cause.as_ref(), lead.fact.as_ref());
+        Ok(finding)
+    }
+
+    /// The candidate with its figures between its final edges, and these.
+    fn edged(&self, candidate: &Candidate) -> Result<(Candidate, (Micros, Micros)), L::Error> {
+        // What a rule states was counted between its edges.
+        if let Some(bounds) = candidate.edges {
+            return Ok((candidate.clone(), bounds));
+        }
+        let table = self.events.iter().find(|table| table.view.dimension == candidate.dimension);
+        let table = table.filter(|table| table.find(&candidate.entity).is_some());
+        let Some(table) = table else { return Ok((candidate.clone(), self.coarse(candidate))) };
+        let cells = self.rollup.entity(&only(&table.view, Metric::Events), &candidate.entity)?;
+        let bounds = self.bounds(candidate, &cells);
+        Ok((self.recount(candidate, bounds, &cells), bounds))
+    }
+
+    /// Start and end of a candidate to the day.
+    fn coarse(&self, candidate: &Candidate) -> (Micros, Micros) {
+        let day_end = self.log.grid.start(candidate.days.end).min(self.log.grid.end());
+        (self.log.grid.start(candidate.days.start), day_end)
+    }
+
+    /// Start and end of a candidate to the finest window, in which its cells are.
+    fn bounds(&self, candidate: &Candidate, cells: &Table) -> (Micros, Micros) {
+        let coarse = self.coarse(candidate);
+        // Edges are placed by events; the other metrics have no finer grid than the day.
+        let (start, end) = if candidate.metric != Metric::Events {
+            coarse
+        } else {
+            let days = candidate.days.len() as f64;
+            let ratio = candidate.observed / candidate.expected.max(0.5);
+            let expected_per_day = candidate.expected / days;
+            refine(cells, Coarse { start: coarse.0, end: coarse.1, expected_per_day, ratio })
+        };
+        // Never before the first event inside, nor after the last.
+        let windows = &cells.windows;
+        let inside = |time: &&Micros| (start..end).contains(time);
+        let first = windows.iter().find(inside).copied().unwrap_or(start);
+        let last =
+            windows.iter().rev().find(inside).map_or(end, |w| Micros(w.0 + cells.view.window.micros()));
+        (first, last.min(self.log.grid.end()))
+    }
+
+    /// The candidate with its figures counted between its final edges, gaps between episodes included, so that
+    /// anyone can count them again from the records.
+    fn recount(&self, candidate: &Candidate, (start, end): (Micros, Micros), cells: &Table) -> Candidate {
+        let mut candidate = candidate.clone();
+        if candidate.metric != Metric::Events {
+            return candidate;
+        }
+        let counts = cells.windows.iter().zip(cells.count(Metric::Events));
+        let inside = counts.filter(|(window, _)| (start..end).contains(window));
+        candidate.observed = inside.map(|(_, events)| *events as f64).sum();
+        let expected = candidate.timeline.iter().enumerate().map(|(day, (_, expected))| {
+            let from = self.log.grid.start(day).0;
+            let overlap = (from + Micros::DAY).min(end.0) - from.max(start.0);
+            expected * overlap.max(0) as f64 / Micros::DAY as f64
+        });
+        candidate.expected = expected.sum();
+        candidate
+    }
+
+    /// Distinct subjects of the leading entity in the interval, from the union of its sketches.
+    fn subjects(&self, lead: &Candidate, start: Micros, end: Micros) -> Result<Option<f64>, L::Error> {
+        let table = self.subjects.iter().find(|table| table.view.dimension == lead.dimension);
+        let table = table.filter(|table| table.find(&lead.entity).is_some());
+        let cells = table.map(|table| self.rollup.entity(&only(&table.view, Metric::Subjects), &lead.entity));
+        Ok(cells.transpose()?.map(|cells| cells.union(&(start..end)).estimate()))
+    }
+
+    fn shares(&self, lead: &Candidate) -> Vec<Share> {
+        let excess = Excess {
+            who: &lead.who,
+            days: lead.days.clone(),
+            observed: lead.observed,
+            expected: lead.expected,
+        };
+        if lead.metric != Metric::Events || lead.observed <= lead.expected {
+            return Vec::new();
+        }
+        [Field::Key, Field::User, Field::Object, Field::Source]
+            .into_iter()
+            .filter(|field| lead.part(*field).is_none())
+            .flat_map(|field| excess.shares(self.log.slices, field))
+            .collect()
+    }
+
+    fn points(&self, timeline: &[(f64, f64)]) -> Vec<Point> {
+        let point = |(day, &(observed, expected)): (usize, &(f64, f64))| Point {
+            start: self.log.grid.start(day),
+            observed,
+            expected,
+        };
+        timeline.iter().enumerate().map(point).collect()
+    }
+}
+
+/// The view with one metric (and events, which all have).
+fn only(view: &View, metric: Metric) -> View {
+    View::new(view.dimension.clone(), view.window, [metric])
+}

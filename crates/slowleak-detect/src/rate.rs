@@ -1,0 +1,171 @@
+//! Rates: more accesses than an entity's habit and its peers explain, or more distinct subjects than its accesses do.
+//!
+//! In: the days of views. Out: campaigns that error control lets through, with their honest cause where the finer views
+//! know one. A [`Family`] is one view under one metric, whose entities are fitted, searched and calibrated against each
+//! other.
+
+pub(crate) mod baseline;
+pub(crate) mod calibrate;
+pub(crate) mod episode;
+pub(crate) mod family;
+pub(crate) mod noise;
+pub(crate) mod peers;
+pub(crate) mod score;
+pub(crate) mod search;
+pub(crate) mod series;
+
+use rayon::prelude::*;
+use slowleak_record::{Field, Window};
+use slowleak_rollup::Metric;
+
+use crate::candidate::Candidate;
+use crate::cause::Cause;
+use crate::cause::attribution::Excess;
+use crate::cause::carriers::{Carriers, Rise};
+use crate::days::daily::Daily;
+use crate::days::{Log, parts};
+use crate::finding::{Detector, Family as Examined};
+use crate::rate::episode::Band;
+use crate::rate::family::{Family, Found, Shape};
+
+/// Dimensions whose series are tested; slices by source only explain, since sources come and go.
+const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+
+/// Every family of a run.
+pub(crate) struct Rates<'a> {
+    log: Log<'a>,
+    families: Vec<Family<'a>>,
+}
+
+impl<'a> Rates<'a> {
+    /// Fits, searches and calibrates every view that is tested.
+    pub(crate) fn run(log: Log<'a>) -> Self {
+        let tested = |daily: &&Daily<'_>| {
+            let view = &daily.table.view;
+            view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
+        };
+        let family = |daily: &'a Daily<'a>, metric| Family::run(daily, metric, log.grid, log.config);
+        let mut families: Vec<Family<'a>> = Vec::new();
+        families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Metric::Events)));
+        families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Metric::Subjects)));
+        for family in &mut families {
+            explain(family, &log);
+            family.calibrate();
+        }
+        borrow_tails(&mut families);
+        Self { log, families }
+    }
+
+    /// How many tails of scores there are, over which error control is shared.
+    pub(crate) fn tails(&self) -> usize {
+        self.families.len() * Band::ALL.len()
+    }
+
+    /// Every campaign that error control lets through, among `tails` of all detectors, with its honest cause where it
+    /// has one.
+    pub(crate) fn candidates(&self, tails: usize) -> Vec<Candidate> {
+        let tails = tails as f64;
+        let Self { log, families } = self;
+        let carriers =
+            Carriers { families, slices: log.slices, registry: log.registry, grid: log.grid, tails };
+        let of_family = |family: &Family<'a>| {
+            let candidate = |found: &Found| {
+                let band = &family.tails[found.campaign.band as usize];
+                let score = found.campaign.score;
+                let odds = family.expected_false(found.campaign.band, score, family.tested.len(), tails)?;
+                let calibrated = band.calibrated(score)?;
+                let reported = found.shape == Shape::Step && odds <= log.config.max_expected_false;
+                let mut candidate = reported.then(|| candidate(family, found, calibrated, odds))?;
+                if candidate.cause.is_none() && family.metric == Metric::Events {
+                    candidate.cause = carriers.cause(&Rise { family, found, who: &candidate.who });
+                }
+                // Said, not swallowed: many leaks at once look like a custom, too.
+                if candidate.cause.is_none() {
+                    candidate.cause = band.common(score).map(|count| Cause::Common { count });
+                }
+                Some(candidate)
+            };
+            family.campaigns.iter().filter_map(candidate).collect::<Vec<_>>()
+        };
+        families.iter().flat_map(of_family).collect()
+    }
+
+    /// What was examined.
+    pub(crate) fn examined(&self) -> Vec<Examined> {
+        let examined = |family: &Family<'_>| Examined {
+            dimension: family.daily.table.view.dimension.clone(),
+            metric: family.metric,
+            entities: family.daily.len() as u64,
+            tested: family.tested.len() as u64,
+            tail_scale: family.tails.iter().filter_map(|tail| tail.scale).max_by(f64::total_cmp),
+        };
+        self.families.iter().map(examined).collect()
+    }
+}
+
+/// Looks for the honest cause of every rise in the family's event counts.
+fn explain(family: &mut Family<'_>, log: &Log<'_>) {
+    if family.metric != Metric::Events {
+        return;
+    }
+    let table = family.daily.table;
+    family.campaigns.par_iter_mut().filter(|found| found.shape == Shape::Step).for_each(|found| {
+        let excess = Excess {
+            who: &parts(&table.view.dimension, &table.entities[found.entity]),
+            days: found.campaign.span(),
+            observed: found.campaign.observed,
+            expected: found.campaign.expected,
+        };
+        found.cause = excess.cause(log.slices, log.registry, log.grid);
+    });
+}
+
+/// Families with too few entities borrow the heaviest tail of their metric and band.
+fn borrow_tails(families: &mut [Family<'_>]) {
+    for metric in [Metric::Events, Metric::Subjects] {
+        for band in 0..Band::ALL.len() {
+            let of_metric = || families.iter().filter(|family| family.metric == metric);
+            let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| family.metric == metric) {
+                family.tails[band].borrow(worst);
+            }
+        }
+    }
+}
+
+fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
+    let dimension = family.daily.table.view.dimension.clone();
+    let entity = family.daily.table.entities[found.entity].clone();
+    let who = parts(&dimension, &entity);
+    let campaign = &found.campaign;
+    let days = campaign.span();
+    let excess = campaign.observed - campaign.expected;
+    // Subjects beyond the expected are at least as many events.
+    let excess_events = if family.metric == Metric::Events {
+        excess
+    } else {
+        let events = family.daily.events_in(found.entity, &days);
+        excess.min(events)
+    };
+    Candidate {
+        detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
+        dimension,
+        entity,
+        who,
+        metric: family.metric,
+        days,
+        anchor: campaign.anchor,
+        observed: campaign.observed,
+        expected: campaign.expected,
+        excess_events,
+        level_per_day: found.level.value,
+        dispersion: campaign.dispersion,
+        raw_score: campaign.score,
+        score,
+        expected_false: Some(expected_false),
+        cause: found.cause.clone(),
+        fact: None,
+        edges: None,
+        timeline: family.timeline(found.entity),
+    }
+}
