@@ -1,6 +1,6 @@
 //! The order of detection: rules, detectors, folding, ranking.
 
-use slowleak_record::Registry;
+use slowleak_record::{Field, Registry};
 use slowleak_rollup::{DayTable, Lookup};
 
 use crate::config::DetectConfig;
@@ -11,6 +11,7 @@ use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
 use crate::leak::Writer;
 use crate::leak::fold::fold;
+use crate::novelty::Novelty;
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::rules::issues::Issues;
@@ -49,7 +50,7 @@ pub fn detect<'k, L: Lookup>(
     let subjects = finest(days.iter().filter(|table| !table.subjects.is_empty()));
     let mut dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let spread: Vec<Daily<'_>> =
-        events.iter().filter_map(|table| Daily::spread(table, &grid, &dailies)).collect();
+        events.iter().filter(spreads).filter_map(|table| Daily::spread(table, &grid, &dailies)).collect();
     dailies.extend(spread);
     let sketched: Vec<Daily<'_>> = subjects.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let slices = Slices::new(&dailies);
@@ -57,16 +58,27 @@ pub fn detect<'k, L: Lookup>(
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
-    let tails = rates.tails();
+    let novelty = Novelty::run(log, &events);
+    let tails = rates.tails() + novelty.as_ref().map_or(0, Novelty::tails);
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
+    if let Some(novelty) = &novelty {
+        candidates.extend(novelty.candidates(rollup, tails)?);
+    }
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut findings: Vec<Finding> =
         fold(candidates, &slices).iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
-    let scope = Scope { families: rates.examined(), end: Some(grid.end()) };
+    let mut families = rates.examined();
+    families.extend(novelty.as_ref().map(Novelty::examined));
+    let scope = Scope { families, end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })
+}
+
+/// Whether days of a view are wanted whose windows are longer: who touched what from where is only added up.
+fn spreads(table: &&&DayTable) -> bool {
+    table.view.dimension.parts() != [Field::Source, Field::Object]
 }
 
 /// For each dimension the table with the finest window, which has the most to say about edges.

@@ -77,11 +77,13 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// Sources never seen before that, once there, do little else than one thing.
+    Novelty,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -91,6 +93,7 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Novelty,
     ];
 
     /// The word of the contract.
@@ -105,12 +108,13 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Novelty => "novelty",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Novelty)
     }
 }
 

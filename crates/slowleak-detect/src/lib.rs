@@ -16,6 +16,7 @@ mod days;
 mod detect;
 mod finding;
 mod leak;
+mod novelty;
 mod pattern;
 mod quality;
 mod rate;

@@ -8,6 +8,7 @@ pub(crate) mod baseline;
 pub(crate) mod calibrate;
 pub(crate) mod episode;
 pub(crate) mod family;
+pub(crate) mod given;
 pub(crate) mod noise;
 pub(crate) mod peers;
 pub(crate) mod score;
@@ -31,6 +32,11 @@ use crate::rate::family::{Family, Found, Shape};
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
 
+/// Dimensions of misses, and of rows and bytes. A key's answers grow when its people turn to another table, and so do a
+/// table's when another key reads it: of those the pair is judged alone.
+const TESTED_MISSES: [&[Field]; 3] = [&[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+const TESTED_ANSWERS: [&[Field]; 2] = [&[Field::User], &[Field::Key, Field::Object]];
+
 /// Every family of a run.
 pub(crate) struct Rates<'a> {
     log: Log<'a>,
@@ -48,6 +54,19 @@ impl<'a> Rates<'a> {
         let mut families: Vec<Family<'a>> = Vec::new();
         families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Metric::Events)));
         families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Metric::Subjects)));
+        let dimensions =
+            |metric| if metric == Metric::Missing { &TESTED_MISSES[..] } else { &TESTED_ANSWERS };
+        for metric in [Metric::Missing, Metric::Rows, Metric::Bytes] {
+            let counted = |daily: &&Daily<'_>| {
+                let dimension = daily.table.view.dimension.parts();
+                let known = |metric| metric == Metric::Events || !daily.table.sum(metric).is_empty();
+                dimensions(metric).contains(&dimension)
+                    && daily.table.view.window <= Window::DAY
+                    && !daily.table.sum(metric).is_empty()
+                    && given::base(metric).is_some_and(known)
+            };
+            families.extend(log.dailies.iter().filter(counted).map(|daily| family(daily, metric)));
+        }
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
@@ -122,7 +141,7 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
 
 /// Families with too few entities borrow the heaviest tail of their metric and band.
 fn borrow_tails(families: &mut [Family<'_>]) {
-    for metric in [Metric::Events, Metric::Subjects] {
+    for metric in Metric::ALL {
         for band in 0..Band::ALL.len() {
             let of_metric = || families.iter().filter(|family| family.metric == metric);
             let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
@@ -133,19 +152,30 @@ fn borrow_tails(families: &mut [Family<'_>]) {
     }
 }
 
+/// The level a day, in the metric's unit. Given another metric it is what the days have of that, on average.
+fn level_per_day(family: &Family<'_>, found: &Found) -> f64 {
+    if given::base(family.metric).is_none() {
+        return found.level.value;
+    }
+    let days: Vec<f64> = family.timeline(found.entity).into_iter().map(|(_, expected)| expected).collect();
+    let active = days.iter().filter(|expected| **expected > 0.0).count();
+    days.iter().sum::<f64>() / active.max(1) as f64
+}
+
 fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
     let dimension = family.daily.table.view.dimension.clone();
     let entity = family.daily.table.entities[found.entity].clone();
     let who = parts(&dimension, &entity);
     let campaign = &found.campaign;
     let days = campaign.span();
-    let excess = campaign.observed - campaign.expected;
-    // Subjects beyond the expected are at least as many events.
+    let (observed, expected) = (found.unit * campaign.observed, found.unit * campaign.expected);
+    let excess = observed - expected;
+    // Subjects, misses and units of an answer beyond the expected are at least as many events.
     let excess_events = if family.metric == Metric::Events {
         excess
     } else {
         let events = family.daily.events_in(found.entity, &days);
-        excess.min(events)
+        (excess / found.unit).min(events)
     };
     Candidate {
         detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
@@ -155,10 +185,10 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         metric: family.metric,
         days,
         anchor: campaign.anchor,
-        observed: campaign.observed,
-        expected: campaign.expected,
+        observed,
+        expected,
         excess_events,
-        level_per_day: found.level.value,
+        level_per_day: level_per_day(family, found),
         dispersion: campaign.dispersion,
         raw_score: campaign.score,
         score,

@@ -1,6 +1,6 @@
 //! Why one finding exists, in words and numbers, from what a run left on disk.
 
-use slowleak_detect::{Evidence, Finding};
+use slowleak_detect::{Detector, Evidence, Finding};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
@@ -144,9 +144,13 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
          time, {expected}{each} are expected inside it. Seen were {observed}{each}."
     );
-    reasons.push(("Baseline", baseline));
+    if leading.detector == Detector::Novelty {
+        reasons.push(("Baseline", new_sources(leading)));
+    } else {
+        reasons.push(("Baseline", baseline));
+    }
 
-    if leading.dispersion > 0.0 && leading.expected > 0.0 {
+    if leading.detector != Detector::Novelty && leading.dispersion > 0.0 && leading.expected > 0.0 {
         // Counting noise and the rate's own.
         let spread = (leading.dispersion + 1.0 / leading.expected).sqrt();
         let apart = (leading.observed / leading.expected - 1.0) / spread;
@@ -178,6 +182,18 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     reasons.push(("Certainty", format!("{}.", capital(&certainty))));
     reasons
+}
+
+/// What new sources are held against.
+fn new_sources(leading: &Evidence) -> String {
+    let (observed, expected) = (words::full(leading.observed), words::full(leading.expected));
+    format!(
+        "Nobody had come from these sources before, and since then they did little else than this: {observed} \
+         accesses. Had they touched what the other sources with the same keys touch, {expected} would have been here. \
+         Each source has habits of its own; how strong they are was measured on the other sources of the key \
+         (correlation {}), and none of these is devoted to anything like that.",
+        significant(leading.dispersion)
+    )
 }
 
 /// At most two significant digits below a thousand, in the shortest notation.

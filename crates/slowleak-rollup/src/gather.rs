@@ -70,6 +70,7 @@ impl<'a> Gather<'a> {
     pub fn finish(mut self, written: &[Written]) -> Vec<DayTable> {
         let without_cells = written.iter().filter(|written| written.cells == 0);
         self.tables.extend(without_cells.map(|written| DayTable::empty(&written.view)));
+        self.tables.iter_mut().for_each(DayTable::drop_zeros);
         self.tables.sort_by(|a, b| a.view.cmp(&b.view));
         self.tables
     }
@@ -143,7 +144,9 @@ mod tests {
     #[test]
     fn windows_of_a_day_are_one() {
         let days = DayTable::of(&table("user@1h:rows,subjects", &[5, 1]));
-        assert_eq!(days.view.to_string(), "user@1h:events,subjects");
+        assert_eq!(days.view.to_string(), "user@1h:events,rows,subjects");
+        assert_eq!(days.sum(Metric::Rows), [14.0, 7.0, 14.0, 7.0]);
+        assert!(days.sum(Metric::Bytes).is_empty());
         assert_eq!(days.events, [6, 1, 2, 1]);
         assert_eq!(days.subjects, [2.0, 1.0, 4.0, 2.0]);
         let latest = [(0, 6), (1, 24)].map(|(day, hour)| (day, Micros(hour * Micros::HOUR)));

@@ -166,8 +166,8 @@ impl View {
     }
 
     /// The views that a run computes unless told otherwise: five dimensions per hour; who used which key
-    /// per day and which object per week, to tell migrations and newcomers from theft; and distinct
-    /// subjects per day.
+    /// per day and which object per week, to tell migrations and newcomers from theft; what is touched from
+    /// which source per week, to tell what a new source is for; and distinct subjects per day.
     pub fn defaults() -> Vec<Self> {
         use Field::{Key, Object, Source, User};
         use Metric::{Bytes, Denied, Error, Missing, Rows, Subjects};
@@ -183,6 +183,7 @@ impl View {
             view(&[Key, Object], Window::HOUR, counts),
             view(&[Key, User], Window::DAY, &[]),
             view(&[User, Object], Window::WEEK, &[]),
+            view(&[Source, Object], Window::WEEK, &[]),
             view(&[Key], Window::DAY, &[Subjects]),
             view(&[User], Window::DAY, &[Subjects]),
             view(&[Object], Window::DAY, &[Subjects]),

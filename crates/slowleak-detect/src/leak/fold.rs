@@ -6,6 +6,7 @@ use slowleak_record::Field;
 
 use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
+use crate::finding::Detector;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
 const SHARED: f64 = 0.5;
@@ -39,12 +40,15 @@ pub(crate) fn fold(mut candidates: Vec<Candidate>, slices: &Slices<'_>) -> Vec<F
     }
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
+        // What is new may be the purest and yet a small part of the leak: then it is evidence of it.
+        let most = fold.iter().map(|candidate| candidate.excess_events).fold(0.0, f64::max);
+        let part = |c: &Candidate| c.detector == Detector::Novelty && c.excess_events < SHARED * most;
         fold.sort_by(|a, b| {
             let grade = |c: &Candidate| {
                 // Misuse, likelihoods, what is odd, what is minor.
                 let weight =
                     c.grade().map_or(1, |grade| if grade == Grade::Misuse { 0 } else { 1 + grade as u8 });
-                (weight, c.purity() < PURITY * best, name_rank(c), c.detector)
+                (weight, part(c), c.purity() < PURITY * best, name_rank(c), c.detector)
             };
             grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
         });

@@ -1,11 +1,11 @@
 //! One sentence for a person.
 
-use slowleak_record::Micros;
+use slowleak_record::{Field, Micros};
 use slowleak_rollup::Metric;
 
 use crate::candidate::Fact;
 use crate::cause::Cause;
-use crate::finding::Finding;
+use crate::finding::{Detector, Finding};
 
 /// The finding's summary. `fact` is how the entity was used, where a rule says so.
 pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fact>) -> String {
@@ -19,8 +19,20 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
         let times = count(finding.observed);
         return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
     }
+    if finding.detector == Detector::Novelty {
+        let (seen, usual) = (count(finding.observed), count(finding.expected));
+        let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+        return format!(
+            "{who}: {seen} accesses by {} that did little else, {when}, where known sources would have made \
+             {usual}{accounts}{still}{cause}",
+            newcomers(finding)
+        );
+    }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
+        Metric::Missing => "accesses to accounts that do not exist",
+        Metric::Rows => "records returned",
+        Metric::Bytes => "bytes returned",
         _ => "accesses",
     };
     let times = if finding.expected > 0.0 {
@@ -30,6 +42,22 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
     };
     let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
     format!("{who}: {} {unit} {when}, {times}{accounts}{still}{cause}", count(finding.observed))
+}
+
+/// The new sources of a finding, the first of them by name.
+fn newcomers(finding: &Finding) -> String {
+    const NAMED: usize = 3;
+    let of_source = finding.evidence.iter().filter(|row| row.detector == Detector::Novelty);
+    let names: Vec<String> = of_source
+        .filter_map(|row| {
+            let place = row.dimension.parts().iter().position(|part| *part == Field::Source)?;
+            row.dimension.split(&row.entity).into_iter().nth(place)
+        })
+        .collect();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("{} source{plural} never seen before ({named}{more})", names.len())
 }
 
 fn date(time: Micros) -> String {

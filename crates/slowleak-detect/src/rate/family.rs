@@ -61,6 +61,8 @@ pub(crate) struct Found {
     pub(crate) entity: usize,
     pub(crate) campaign: Campaign,
     pub(crate) level: Level,
+    /// What one count stands for.
+    pub(crate) unit: f64,
     pub(crate) shape: Shape,
     /// Why it is honest, where the finer views say so.
     pub(crate) cause: Option<Cause>,
@@ -261,6 +263,7 @@ impl<'a> Family<'a> {
                 entity: self.tested[index],
                 campaign: if shape == Shape::Step { fit.rejudge(campaign, &steps) } else { campaign },
                 level,
+                unit: series.unit,
                 shape,
                 cause: None,
             })
@@ -364,7 +367,7 @@ impl<'a> Family<'a> {
         let (series, level) = self.baseline(index);
         // On a day of absence nothing is expected either.
         let pattern = |day: usize| if series.present[day] { series.pattern[day] } else { 0.0 };
-        let point = |day: usize| (series.counts[day], level.value * pattern(day));
+        let point = |day: usize| (series.unit * series.counts[day], series.unit * level.value * pattern(day));
         (0..series.counts.len()).map(point).collect()
     }
 }

@@ -7,6 +7,7 @@ use slowleak_rollup::Metric;
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::presence::presence;
+use crate::rate::given;
 use crate::rate::peers::{Peers, Week, weekday_profile};
 
 /// How far an entity's response to common days is believed to lie from one, as a standard deviation.
@@ -23,6 +24,8 @@ pub(crate) struct Series {
     pub(crate) pattern: Vec<f64>,
     /// The pattern if every day were a full working day: what a day off that is worked after all may reach.
     pub(crate) full_day: Vec<f64>,
+    /// What one count stands for: 1, but of rows and bytes what they come in; see [`crate::rate::given`].
+    pub(crate) unit: f64,
     /// Days that carry information about the entity.
     pub(crate) present: Vec<bool>,
     /// Days in which an interval may lie: presence less the first weeks of an entity born in the log.
@@ -57,14 +60,18 @@ impl Series {
             let power = growth_power(&counts, &events, &counted);
             let pattern: Vec<f64> =
                 events.iter().map(|n| if *n > 0.0 { n.powf(power) } else { 0.0 }).collect();
-            return Self { counts, full_day: pattern.clone(), pattern, present, searched };
+            return Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched };
+        }
+        if let Some(base) = given::base(metric) {
+            let (counts, pattern, unit) = given::read(daily, entity, metric, base, &events, &counted);
+            return Self { counts, full_day: pattern.clone(), pattern, unit, present, searched };
         }
         let week = weekday_profile(&events, &counted, grid, &peers.week);
         let loading = loading(&events, &counted, &week, peers, grid);
         let common: Vec<f64> = peers.factor.iter().map(|factor| factor.powf(loading)).collect();
         let pattern = (0..grid.days()).map(|day| week[grid.weekday(day)] * common[day]).collect();
         let full_day = (0..grid.days()).map(|day| week[grid.weekday(day)].max(1.0) * common[day]).collect();
-        Self { counts: events, pattern, full_day, present, searched }
+        Self { counts: events, pattern, full_day, unit: 1.0, present, searched }
     }
 
     /// Present days.
