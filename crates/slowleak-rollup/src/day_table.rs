@@ -43,6 +43,13 @@ impl DayTable {
 
     /// Adds up the cells of a table by day.
     pub fn of(table: &Table) -> Self {
+        let mut days = Self::part(table);
+        days.drop_zeros();
+        days
+    }
+
+    /// The same of some of a view's entities: what is zero for them may not be so for others.
+    pub(crate) fn part(table: &Table) -> Self {
         let mut days = Self::empty(&table.view);
         days.entities.clone_from(&table.entities);
         let mut cells: Vec<Range<usize>> = Vec::new();

@@ -40,7 +40,7 @@ impl<'a> Gather<'a> {
 
     /// Adds cells behind those of the same view, as [`Counts::write`](crate::Counts::write) hands them out.
     pub fn add(&mut self, cells: &Table) {
-        let mut days = DayTable::of(cells);
+        let mut days = DayTable::part(cells);
         if self.tables.last().is_none_or(|last| last.view != days.view) {
             self.tables.push(DayTable::empty(&days.view));
             self.entities.push(0);
