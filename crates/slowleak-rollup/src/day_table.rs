@@ -12,7 +12,7 @@ use ahash::HashMap;
 use rayon::prelude::*;
 use slowleak_record::{Field, Micros};
 
-use crate::{Metric, Sketch, Table, View};
+use crate::{Dimension, Metric, Sketch, Table, View};
 
 /// The days of a view's entities, in columns, as the cells of a [`Table`] are. A window of several days is one entry, at
 /// its first day.
@@ -40,6 +40,13 @@ pub struct DayTable {
 impl DayTable {
     /// What is added up by day besides events.
     pub const SUMS: [Metric; 3] = [Metric::Rows, Metric::Bytes, Metric::Missing];
+
+    /// What is read of the cells of a dimension, as far as they have it.
+    pub(crate) fn gathered(dimension: &Dimension) -> Vec<Metric> {
+        let summed = !dimension.parts().contains(&Field::Source);
+        let sums = Self::SUMS.into_iter().filter(|_| summed);
+        [Metric::Events, Metric::Subjects].into_iter().chain(sums).collect()
+    }
 
     /// Adds up the cells of a table by day.
     pub fn of(table: &Table) -> Self {
@@ -91,12 +98,8 @@ impl DayTable {
 
     /// A table without days.
     pub(crate) fn empty(view: &View) -> Self {
-        let summed = !view.dimension.parts().contains(&Field::Source);
-        let kept = view
-            .metrics()
-            .iter()
-            .copied()
-            .filter(|metric| *metric == Metric::Subjects || (summed && Self::SUMS.contains(metric)));
+        let gathered = Self::gathered(&view.dimension);
+        let kept = view.metrics().iter().copied().filter(|metric| gathered.contains(metric));
         Self {
             view: View::new(view.dimension.clone(), view.window, kept),
             entities: Vec::new(),

@@ -12,7 +12,7 @@ use slowleak_scan::columns::TextColumn;
 
 use crate::assemble::{ranked, table};
 use crate::cells::Cells;
-use crate::{Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
+use crate::{DayTable, Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
 use batch::Reading;
 use file::{Rows, ViewFile};
 
@@ -150,7 +150,7 @@ impl StoredView {
     }
 
     fn gather(&self, gather: &mut Gather<'_>) -> InputResult<()> {
-        let metrics = &[Metric::Events, Metric::Subjects];
+        let metrics = &DayTable::gathered(&self.dimension);
         let one = match self.files.as_slice() {
             [path] => Some(ViewFile::open(path, Rows::All)?),
             _ => None,
@@ -267,7 +267,7 @@ mod tests {
     use slowleak_scan::subject_hash;
 
     use super::*;
-    use crate::{DayTable, Sketch};
+    use crate::Sketch;
 
     /// Hours of an entity, and the subjects that it touched in each.
     type Touched = BTreeMap<(String, i64), BTreeSet<u32>>;
