@@ -77,7 +77,7 @@ impl<'a> Rates<'a> {
 
     /// How many tails of scores there are, over which error control is shared.
     pub(crate) fn tails(&self) -> usize {
-        self.families.len() * Band::ALL.len()
+        self.families.iter().map(|family| bands(family.metric).len()).sum()
     }
 
     /// Every campaign that error control lets through, among `tails` of all detectors, with its honest cause where it
@@ -93,8 +93,12 @@ impl<'a> Rates<'a> {
                 let score = found.campaign.score;
                 let odds = family.expected_false(found.campaign.band, score, family.tested.len(), tails)?;
                 let calibrated = band.calibrated(score)?;
-                let reported = found.shape == Shape::Step && odds <= log.config.max_expected_false;
-                let mut candidate = reported.then(|| candidate(family, found, calibrated, odds))?;
+                let judged = bands(family.metric).contains(&found.campaign.band);
+                let reported = judged && found.shape == Shape::Step && odds <= log.config.max_expected_false;
+                let lasts =
+                    given::base(family.metric).is_none() || family.outlives_its_largest_day(found, tails);
+                let mut candidate =
+                    (reported && lasts).then(|| candidate(family, found, calibrated, odds))?;
                 if candidate.cause.is_none() && family.metric == Metric::Events {
                     candidate.cause = carriers.cause(&Rise { family, found, who: &candidate.who });
                 }
@@ -120,6 +124,12 @@ impl<'a> Rates<'a> {
         };
         self.families.iter().map(examined).collect()
     }
+}
+
+/// The lengths that a metric is judged on. One large answer and one faulty client are a day's thing: of what is tested
+/// given another metric only what lasts is a finding, and only what is one without its largest day.
+fn bands(metric: Metric) -> &'static [Band] {
+    if given::base(metric).is_some() { &[Band::Long] } else { &Band::ALL }
 }
 
 /// Looks for the honest cause of every rise in the family's event counts.

@@ -60,13 +60,11 @@ pub(crate) fn devotions(sources: &Sources<'_>) -> Vec<Option<Devotion>> {
         weights += moment.weight;
     }
     let overall = if weights > 0.0 { sum / weights } else { 1.0 };
-    let devotion = |((source, favourite), (moment, home)): (
-        (&Source, &Option<_>),
-        (&Option<Moment>, &Option<usize>),
-    )| {
-        let (object, hits, share) = (*favourite)?;
-        let (sum, weights, count) = of_key[(*home)?];
-        let own = moment.map_or((0.0, 0.0, 0.0), |own| (own.correlation * own.weight, own.weight, 1.0));
+    let devotion = |at: usize| {
+        let (source, own, home) = (&sources.all[at], moments[at], homes[at]?);
+        let (object, hits, share) = favourites[at]?;
+        let (sum, weights, count) = of_key[home];
+        let own = own.map_or((0.0, 0.0, 0.0), |own| (own.correlation * own.weight, own.weight, 1.0));
         let (sum, weights, count) = (sum - own.0, weights - own.1, count - own.2);
         let of_others = if weights > 1e-9 { sum / weights } else { overall };
         let correlation = (count * of_others + PRIOR_SOURCES * overall) / (count + PRIOR_SOURCES);
@@ -79,7 +77,7 @@ pub(crate) fn devotions(sources: &Sources<'_>) -> Vec<Option<Devotion>> {
             score: nats(source.events, hits, share, correlation),
         })
     };
-    sources.all.iter().zip(&favourites).zip(moments.iter().zip(&homes)).map(devotion).collect()
+    (0..sources.all.len()).map(devotion).collect()
 }
 
 fn moment(source: &Source, mix: &[f64], touched: &[usize]) -> Option<Moment> {

@@ -299,6 +299,15 @@ impl<'a> Family<'a> {
         self.is_finding(campaign.band, score, self.tested.len(), tails)
     }
 
+    /// Whether the campaign would be a finding still without its largest day.
+    pub(crate) fn outlives_its_largest_day(&self, found: &Found, tails: f64) -> bool {
+        let days = self.timeline(found.entity);
+        let inside = |day: &usize| found.campaign.episodes.iter().any(|days| days.contains(day));
+        let excess = (0..days.len()).filter(inside).map(|day| days[day].0 - days[day].1);
+        let largest = excess.fold(0.0, f64::max) / found.unit;
+        self.outlives(&found.campaign, largest, tails)
+    }
+
     /// Whether the entity had a habit when the day came: present for weeks, lately too, and no newcomer any more.
     pub(crate) fn has_habit(&self, entity: usize, day: usize) -> bool {
         let Ok(index) = self.tested.binary_search(&entity) else { return false };
