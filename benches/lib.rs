@@ -35,3 +35,20 @@ impl Mixer {
         (7.0 + normal).exp() as i64
     }
 }
+
+/// Entities of `records` records, drawn with Zipf's weights; ids are given in order of first sight, hours ago.
+pub fn entities(names: usize, records: usize) -> Vec<u32> {
+    let mut sum = 0.0;
+    let shares: Vec<f64> = (1..=names)
+        .map(|rank| {
+            sum += 1.0 / rank as f64;
+            sum
+        })
+        .collect();
+    let mut mixer = Mixer(names as u64);
+    let drawn = (0..records).map(|_| {
+        let drawn = mixer.unit() * sum;
+        shares.partition_point(|share| *share < drawn).min(names - 1) as u32
+    });
+    drawn.collect()
+}

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use slowleak_benches::Mixer;
+use slowleak_benches::{Mixer, entities};
 use slowleak_rollup::Sketch;
 use slowleak_rollup::kernels::{Slots, add_rows, add_rows_simply, distinct_tokens, distinct_tokens_simply};
 
@@ -17,23 +17,6 @@ const RECORDS: usize = 11_574;
 
 /// Records of a batch of the scan.
 const BATCH: usize = 8192;
-
-/// Entities of `records` records, drawn with Zipf's weights; ids are given in order of first sight, hours ago.
-fn entities(names: usize, records: usize) -> Vec<u32> {
-    let mut sum = 0.0;
-    let shares: Vec<f64> = (1..=names)
-        .map(|rank| {
-            sum += 1.0 / rank as f64;
-            sum
-        })
-        .collect();
-    let mut mixer = Mixer(names as u64);
-    let drawn = (0..records).map(|_| {
-        let drawn = mixer.unit() * sum;
-        shares.partition_point(|share| *share < drawn).min(names - 1) as u32
-    });
-    drawn.collect()
-}
 
 fn slots(c: &mut Criterion) {
     type Find = fn(&mut Slots, usize, &[u32], &mut Vec<u32>, &mut Vec<u32>);

@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::WriterProperties;
 use slowleak_record::{Field, FieldSet, Mapping, discover};
-use slowleak_scan::kernels::{hash_kernels, unpack_kernels};
+use slowleak_scan::kernels::unpack_kernels;
 use slowleak_scan::{Decoder, NamesByField, Plan, Request, ScanOptions, UnitReader};
 
 const VALUES: usize = 1 << 20;
@@ -28,18 +28,6 @@ fn unpack(c: &mut Criterion) {
         for (name, kernel) in unpack_kernels() {
             group.bench_function(name, |b| b.iter(|| kernel(black_box(&bytes), width, black_box(&mut out))));
         }
-    }
-}
-
-/// Subjects that are integers: their digits hashed as they are made, by each kernel.
-fn hash(c: &mut Criterion) {
-    let numbers: Vec<u64> =
-        (0..8192_u64).map(|i| 10_000_000 + i.wrapping_mul(0x9e37_79b9) % 50_000_000).collect();
-    let mut hashes = vec![0; numbers.len()];
-    let mut group = c.benchmark_group("hash of 8 digits");
-    group.throughput(Throughput::Elements(numbers.len() as u64));
-    for (name, kernel) in hash_kernels() {
-        group.bench_function(name, |b| b.iter(|| kernel(black_box(&numbers), black_box(&mut hashes))));
     }
 }
 
@@ -123,5 +111,5 @@ fn columns(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, unpack, hash, columns);
+criterion_group!(benches, unpack, columns);
 criterion_main!(benches);

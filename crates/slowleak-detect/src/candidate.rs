@@ -32,6 +32,8 @@ pub(crate) struct Candidate {
     pub(crate) cause: Option<Cause>,
     /// Of a rule: what it states.
     pub(crate) fact: Option<Fact>,
+    /// What was seen, to end a sentence, where figures alone do not say it.
+    pub(crate) seen: Option<String>,
     /// Exact start and end, where they are facts and not to be searched for.
     pub(crate) edges: Option<(Micros, Micros)>,
     /// Daily (observed, expected) over the whole grid.

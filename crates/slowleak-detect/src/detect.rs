@@ -3,6 +3,7 @@
 use slowleak_record::{Field, Registry};
 use slowleak_rollup::{DayTable, Lookup};
 
+use crate::birth::{self, Births};
 use crate::config::DetectConfig;
 use crate::days::Log;
 use crate::days::daily::Daily;
@@ -58,17 +59,23 @@ pub fn detect<'k, L: Lookup>(
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let rates = Rates::run(log);
+    let births = Births::run(log);
     let novelty = Novelty::run(log, &events);
-    let tails = rates.tails() + novelty.as_ref().map_or(0, Novelty::tails);
+    let tails = rates.tails() + births.tails() + novelty.as_ref().map_or(0, Novelty::tails);
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
+    let born = births.candidates(tails);
+    let rises = birth::unexcused(&mut candidates, &born);
+    candidates.extend(born);
     if let Some(novelty) = &novelty {
         candidates.extend(novelty.candidates(rollup, tails)?);
     }
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
+    let mut folds = fold(candidates, &slices);
+    birth::join(&mut folds, rises);
     let mut findings: Vec<Finding> =
-        fold(candidates, &slices).iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
+        folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));

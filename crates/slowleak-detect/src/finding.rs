@@ -77,13 +77,15 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// A new key or user began as no other did.
+    Birth,
     /// Sources never seen before that, once there, do little else than one thing.
     Novelty,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -93,6 +95,7 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Birth,
         Self::Novelty,
     ];
 
@@ -108,13 +111,14 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Birth => "birth",
             Self::Novelty => "novelty",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Novelty)
+        !matches!(self, Self::Rate | Self::Breadth | Self::Birth | Self::Novelty)
     }
 }
 

@@ -99,7 +99,7 @@ impl<L: Lookup> Writer<'_, L> {
             shares,
             timeline: self.points(&lead.timeline),
         };
-        finding.summary = wording::summary(&finding, lead.cause.as_ref(), lead.fact.as_ref());
+        finding.summary = wording::summary(&finding, lead);
         Ok(finding)
     }
 

@@ -9,6 +9,7 @@
 //!
 //! This crate knows rollups and registries; it knows neither files nor raw records.
 
+mod birth;
 mod candidate;
 mod cause;
 mod config;
@@ -33,3 +34,9 @@ pub use quality::{EVENT_IOU, FalseFinding, LeakOutcome, Match, Quality, Severity
 pub use rules::issues::Issues;
 pub use sensitivity::Sensitivity;
 pub use suppress::{Patterns, Suppressing, Suppression};
+
+/// Kernels of detection by themselves, for benches: scores of windows, and the search of intervals.
+pub mod kernels {
+    pub use crate::rate::score::ratio_rows;
+    pub use crate::rate::search::{Band, Interval, LANES, Row, best_intervals, best_singles};
+}

@@ -45,8 +45,9 @@ pub(crate) struct Novelty<'a> {
 }
 
 impl<'a> Novelty<'a> {
-    /// Measures every source; `None` where the log has not counted who touched what from where. `tables` has for each
-    /// dimension the finest.
+    /// Measures every source; `None` where the log has not counted who touched what from where, or where so many did that
+    /// rare pairs were left out: what is left would make every source look devoted. `tables` has for each dimension the
+    /// finest.
     pub(crate) fn run(log: Log<'a>, tables: &[&'a DayTable]) -> Option<Self> {
         let pairs = tables.iter().find(|t| t.view.dimension.parts() == [Field::Source, Field::Object])?;
         let sources = Sources::read(&log, pairs)?;

@@ -205,6 +205,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         expected_false: Some(expected_false),
         cause: found.cause.clone(),
         fact: None,
+        seen: None,
         edges: None,
         timeline: family.timeline(found.entity),
     }

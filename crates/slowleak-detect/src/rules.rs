@@ -116,6 +116,7 @@ impl Rules<'_> {
             expected_false: None,
             cause: None,
             fact: Some(suspect.fact.clone()),
+            seen: None,
             edges: Some((misuse.used.start, misuse.used.end)),
             timeline,
         }

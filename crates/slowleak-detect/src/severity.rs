@@ -95,6 +95,7 @@ mod tests {
             expected_false: (!rule).then_some(1e-5),
             cause: None,
             fact: rule.then(|| Fact { why: String::new(), grade: Grade::Misuse }),
+            seen: None,
             edges: None,
             timeline: Vec::new(),
         }

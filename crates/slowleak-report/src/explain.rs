@@ -140,15 +140,20 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         (leading.observed, leading.expected, "")
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
-    let baseline = format!(
-        "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
-         time, {expected}{each} are expected inside it. Seen were {observed}{each}."
-    );
-    if leading.detector == Detector::Novelty {
-        reasons.push(("Baseline", new_sources(leading)));
+    let baseline = if leading.detector == Detector::Birth {
+        format!(
+            "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
+             did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."
+        )
+    } else if leading.detector == Detector::Novelty {
+        new_sources(leading)
     } else {
-        reasons.push(("Baseline", baseline));
-    }
+        format!(
+            "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
+             time, {expected}{each} are expected inside it. Seen were {observed}{each}."
+        )
+    };
+    reasons.push(("Baseline", baseline));
 
     if leading.detector != Detector::Novelty && leading.dispersion > 0.0 && leading.expected > 0.0 {
         // Counting noise and the rate's own.
@@ -169,10 +174,17 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     reasons.push((
         "Score",
         format!(
-            "{} nats before calibration, {} after: the log-likelihood ratio of a leak against the baseline, brought to \
-             the scale on which the scores of its peers fall off as they should.",
+            "{} nats before calibration, {} after: {}, brought to the scale on which the scores of its peers fall off as \
+             they should.",
             words::full(leading.raw_score),
             words::full(leading.score),
+            match leading.detector {
+                Detector::Birth => {
+                    "how rarely so many accesses and so many of them on one object are seen at the start"
+                }
+                Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
+                _ => "the log-likelihood ratio of a leak against the baseline",
+            },
         ),
     ));
     let certainty = words::certainty(finding.expected_false);

@@ -12,7 +12,7 @@ use crate::cells::Cells;
 use crate::closed::Closed;
 use crate::counter::unite;
 use crate::entities::Entities;
-use crate::groups::{GroupCut, Rounds, round};
+use crate::groups::{GroupCut, Rounds};
 use crate::{Metric, RollupError, Sketch, Table, View};
 use transpose::{Bounds, Laid, Piece, deal};
 
@@ -162,8 +162,8 @@ impl<'a> Assembly<'a> {
 }
 
 impl Rounds for Assembly<'_> {
-    fn next_round(&mut self) -> Result<Vec<Table>, RollupError> {
-        Ok(self.next_groups(round()).into_iter().map(|group| group.table).collect())
+    fn next_round(&mut self, most: usize) -> Result<Vec<Table>, RollupError> {
+        Ok(self.next_groups(most).into_iter().map(|group| group.table).collect())
     }
 }
 
@@ -218,6 +218,7 @@ mod tests {
 
     use super::*;
     use crate::block::Block;
+    use crate::groups::round;
 
     /// Cells of one block in one worker: (window, its cells), each (entity, number, source).
     type Cells = Vec<(u32, i64, u32)>;

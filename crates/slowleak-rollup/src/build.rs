@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, Micros};
-use slowleak_scan::{Coverage, Plan, RowReason, UnitTally, ValueReason};
+use slowleak_scan::{Coverage, Plan, RowReason, UnitTally, ValueReason, give_back};
 
 use crate::counts::{Held, spill};
 use crate::spill::{Run, merge_runs};
@@ -89,7 +89,8 @@ fn pass(
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
     let threads = rayon::current_num_threads();
-    let room = memory.map(|memory| Room { most: memory.of_worker(threads), folder: &memory.folder });
+    let mut dealt = memory.map(|memory| memory.dealt(threads)).unwrap_or_default();
+    let room = memory.map(|memory| Room { most: dealt.of_worker, folder: &memory.folder });
     let workers: Result<Vec<Counted>, RollupError> = (0..threads)
         .into_par_iter()
         .with_max_len(1)
@@ -113,18 +114,24 @@ fn pass(
     let mut runs: Vec<Run> = workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.runs)).collect();
     let parts: Vec<Part> = workers.into_iter().map(|worker| worker.part).collect();
     let held = match memory.filter(|_| !runs.is_empty()) {
-        None => Held::Memory(parts),
+        None => {
+            // The cells of a view are there twice while they are laid down by entity.
+            let held: usize = parts.iter().map(Part::bytes).sum();
+            dealt.groups = dealt.groups.saturating_sub(2 * held);
+            Held::Memory(parts)
+        }
         Some(memory) => {
             let since = Instant::now();
             let last = parts.into_par_iter().map(|part| spill(&views, part, &memory.folder));
             runs.extend(last.collect::<Result<Vec<Run>, _>>()?);
-            let runs = merge_runs(&views, runs, &memory.folder)?;
+            give_back();
+            let runs = merge_runs(&views, runs, &memory.folder, dealt.run_buffer)?;
             profile.record(Step::Spill, since.elapsed());
             Held::Runs(runs)
         }
     };
     let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Pass { whole: (Counts::new(views, held, profile), coverage), broken })
+    Ok(Pass { whole: (Counts::new(views, held, profile, dealt), coverage), broken })
 }
 
 /// The views that the fields allow, with the metrics that they allow; sorted, one a dimension and window.

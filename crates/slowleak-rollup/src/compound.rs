@@ -15,9 +15,10 @@ const FIRST_SLOTS: usize = 64;
 /// Stands for a key with an absent part.
 pub(crate) const ABSENT: u64 = u64::MAX;
 
-/// Dense ids of pairs of ids: the first new pair gets 0, the next 1, and so on.
+/// Dense ids of pairs of ids: the first new pair gets 0, the next 1, and so on. The key of a pair is its first id in the
+/// high half and its second in the low half, or all ones where either is absent.
 #[derive(Debug)]
-pub(crate) struct PairIds {
+pub struct PairIds {
     /// An id or [`NONE`]. Without their keys, slots are small enough for a window's to stay in the cache.
     slots: Vec<u32>,
     /// The pairs, by id.
@@ -47,7 +48,7 @@ impl PairIds {
     }
 
     /// Forgets all pairs. Some of the room is given up where they have hardly used it: all of it has to be cleared.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         let few = self.keys.len() * 16 < self.slots.len();
         if few && self.slots.len() > FIRST_SLOTS {
             self.slots = vec![NONE; self.slots.len() / 4];
@@ -67,8 +68,8 @@ impl PairIds {
         self.slots.capacity() * size_of::<u32>() + self.keys.capacity() * size_of::<u64>()
     }
 
-    /// Replaces `ids` by the ids of `keys`, [`NONE`] where a part is absent.
-    pub(crate) fn resolve(&mut self, keys: &[u64], ids: &mut Vec<u32>) {
+    /// Replaces `ids` by the ids of `keys`, all ones where a part is absent.
+    pub fn resolve(&mut self, keys: &[u64], ids: &mut Vec<u32>) {
         ids.clear();
         ids.reserve(keys.len());
         let (mut found, mut seen) = ([NONE; LANES], [ABSENT; LANES]);
@@ -84,6 +85,12 @@ impl PairIds {
                 ids.push(if seen == key { *found } else { self.probe(*key) });
             }
         }
+    }
+
+    /// [`PairIds::resolve`], one key after the other.
+    pub fn resolve_simply(&mut self, keys: &[u64], ids: &mut Vec<u32>) {
+        ids.clear();
+        ids.extend(keys.iter().map(|key| self.probe(*key)));
     }
 
     /// How far a hash is shifted to give its home slot; the number of slots is a power of two.
@@ -152,10 +159,13 @@ mod tests {
             ids.resolve(&(0..before).map(|n| pair(n, n + 1)).collect::<Vec<_>>(), &mut Vec::new());
             ids.clear();
             let mut plain: AHashMap<(u32, u32), u32> = AHashMap::new();
-            let mut got = Vec::new();
+            let (mut got, mut simple) = (Vec::new(), Vec::new());
+            let mut one_by_one = PairIds::default();
             for batch in batches {
                 let keys: Vec<u64> = batch.iter().map(|(a, b)| pair(*a, *b)).collect();
                 ids.resolve(&keys, &mut got);
+                one_by_one.resolve_simply(&keys, &mut simple);
+                prop_assert_eq!(&got, &simple);
                 for (key, id) in batch.iter().zip(&got) {
                     let next = plain.len() as u32;
                     prop_assert_eq!(*plain.entry(*key).or_insert(next), *id);

@@ -13,7 +13,8 @@ use crate::assemble::{Assembled, Assembly};
 use crate::closed::Closed;
 use crate::derive::{derived, finer};
 use crate::entities::{Entities, FieldNames};
-use crate::groups::Rounds;
+use crate::groups::{Rounds, round};
+use crate::memory::Dealt;
 use crate::spill::{EntityCells, Merge, Run, RunWriter};
 use crate::worker::{DimensionIds, Part};
 use crate::write::{Written, store};
@@ -25,6 +26,7 @@ pub struct Counts {
     views: Vec<View>,
     held: Held,
     profile: Profile,
+    dealt: Dealt,
 }
 
 #[derive(Debug)]
@@ -36,8 +38,8 @@ pub(crate) enum Held {
 }
 
 impl Counts {
-    pub(crate) fn new(views: Vec<View>, held: Held, profile: Profile) -> Self {
-        Self { views, held, profile }
+    pub(crate) fn new(views: Vec<View>, held: Held, profile: Profile, dealt: Dealt) -> Self {
+        Self { views, held, profile, dealt }
     }
 
     /// Where the time of counting went, and that of [`Counts::write`] once it is done.
@@ -65,7 +67,7 @@ impl Counts {
         mut each: impl FnMut(Table) + Send,
     ) -> Result<(Vec<Written>, Profile), RollupError> {
         let mut profile = self.profile.clone();
-        let written = store(dir.as_ref(), |store| {
+        let written = store(dir.as_ref(), self.dealt.groups, |store| {
             let mut written = Vec::new();
             self.each_view(&mut |view, rounds, prepared| {
                 profile.record(Step::Assemble, prepared.elapsed());
@@ -86,7 +88,7 @@ impl Counts {
         self.each_view(&mut |view, rounds, _| {
             let mut table = Table::empty(view.clone());
             loop {
-                let groups = rounds.next_round()?;
+                let groups = rounds.next_round(round())?;
                 if groups.is_empty() {
                     break;
                 }
@@ -100,14 +102,14 @@ impl Counts {
 
     /// Calls `each` with every view, in order, its row groups, and when these began to be prepared.
     fn each_view(self, each: &mut EachRounds<'_>) -> Result<(), RollupError> {
-        let Self { views, held, .. } = self;
+        let Self { views, held, dealt, .. } = self;
         match held {
             Held::Memory(parts) => {
                 assemble(&views, parts, &mut |view, assembly, _, since| each(view, assembly, since))
             }
             Held::Runs(runs) => views.iter().enumerate().try_for_each(|(position, view)| {
                 let since = Instant::now();
-                each(view, &mut Merge::new(view, position, &runs)?, since)
+                each(view, &mut Merge::new(view, position, &runs, dealt.run_buffer)?, since)
             }),
         }
     }

@@ -20,6 +20,8 @@ use crate::{Dimension, Metric, Sketch, Table, View};
 pub struct DayTable {
     /// The view of the cells, with those of its metrics that are kept.
     pub view: View,
+    /// Whether entities that did little were left out, as of very large views.
+    pub partial: bool,
     /// Entity names, ascending, no name twice.
     pub entities: Vec<String>,
     /// Where each entity's days start; one more entry than entities.
@@ -102,6 +104,7 @@ impl DayTable {
         let kept = view.metrics().iter().copied().filter(|metric| gathered.contains(metric));
         Self {
             view: View::new(view.dimension.clone(), view.window, kept),
+            partial: false,
             entities: Vec::new(),
             offsets: vec![0],
             days: Vec::new(),

@@ -69,6 +69,9 @@ impl<'a> Gather<'a> {
     /// The tables of all views that were `written`, those without cells included; in the order of the views.
     pub fn finish(mut self, written: &[Written]) -> Vec<DayTable> {
         let without_cells = written.iter().filter(|written| written.cells == 0);
+        for (table, all) in self.tables.iter_mut().zip(&self.entities) {
+            table.partial = table.entities.len() < *all;
+        }
         self.tables.extend(without_cells.map(|written| DayTable::empty(&written.view)));
         self.tables.iter_mut().for_each(DayTable::drop_zeros);
         self.tables.sort_by(|a, b| a.view.cmp(&b.view));
@@ -127,6 +130,7 @@ mod tests {
                 assert_eq!(left_out, if above == 6 { vec![] } else { vec![3] });
                 let tables = gather.finish(&[]);
                 assert_eq!(tables.len(), 1);
+                assert_eq!(tables[0].partial, above == 5);
                 let all = DayTable::of(&whole);
                 let of_kept = |column: &dyn Fn(usize) -> f64| -> Vec<f64> {
                     kept.iter().flat_map(|entity| all.cells(*entity)).map(column).collect()

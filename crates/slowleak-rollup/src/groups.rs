@@ -2,6 +2,7 @@
 //! has. Out: where a row group ends. The cut depends on the cells alone, so that whoever lays them down, in one piece
 //! or from many, writes the same bytes. An entity is never split: its cells are found in one row group.
 
+use crate::memory::OF_GROUP;
 use crate::{Metric, RollupError, Table, View};
 
 /// Cells after which a row group ends: few enough that the columns of one, while they are filled by window and not in
@@ -40,13 +41,19 @@ impl GroupCut {
     }
 }
 
+/// Bytes of a name, in the table and in a dictionary.
+const NAME: usize = 96;
+
+/// Bytes of a sketch that has seen many subjects, in the table and encoded.
+const SKETCH: usize = 2048;
+
 /// Cells of one view in their final order, some row groups at a time.
 pub(crate) trait Rounds {
-    /// The next row groups, each a table of its own; none at the end.
+    /// The next row groups, so many at most, each a table of its own; none at the end.
     ///
     /// # Errors
     /// What was spilled can not be read again.
-    fn next_round(&mut self) -> Result<Vec<Table>, RollupError>;
+    fn next_round(&mut self, most: usize) -> Result<Vec<Table>, RollupError>;
 }
 
 /// Row groups of a round: with a few more than there are threads, none waits long for the round's last. One thread never
@@ -57,6 +64,38 @@ pub(crate) fn round() -> usize {
         threads => threads + 2,
     }
 }
+
+/// How many row groups of a view are made at a time, and whether the next are while those before are appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    pub(crate) groups: usize,
+    pub(crate) overlap: bool,
+}
+
+impl Pace {
+    /// What `room` bytes allow, which is no more than [`round`] and no less than one at a time.
+    pub(crate) fn new(view: &View, room: usize) -> Self {
+        let fit = room / group_bytes(view);
+        // Two rounds are in memory where they overlap.
+        Self { groups: (fit / 2).clamp(1, round()), overlap: fit >= 2 }
+    }
+}
+
+/// What a full row group takes at most while it is made and encoded, where names are of ordinary length.
+fn group_bytes(view: &View) -> usize {
+    let metrics = view.metrics();
+    let sketches = metrics.contains(&Metric::Subjects);
+    let cells = if sketches { GROUP_SKETCHES } else { GROUP_CELLS };
+    // A name, its place, a window; numbers as they are and encoded.
+    let cell = NAME + size_of::<usize>() + 2 * size_of::<i64>() * (1 + metrics.len());
+    cells * (cell + if sketches { SKETCH } else { 0 })
+}
+
+/// A row group's cells hold no more numbers than there are metrics.
+const _: () = {
+    let most = size_of::<usize>() + 2 * size_of::<i64>() * (1 + Metric::ALL.len()) + NAME;
+    assert!(GROUP_CELLS * most <= OF_GROUP && GROUP_SKETCHES * (most + SKETCH) <= OF_GROUP);
+};
 
 /// The row groups of a finished table.
 pub(crate) struct Sliced<'a> {
@@ -72,9 +111,9 @@ impl<'a> Sliced<'a> {
 }
 
 impl Rounds for Sliced<'_> {
-    fn next_round(&mut self) -> Result<Vec<Table>, RollupError> {
+    fn next_round(&mut self, most: usize) -> Result<Vec<Table>, RollupError> {
         let mut groups = Vec::new();
-        while self.next < self.table.entities.len() && groups.len() < round() {
+        while self.next < self.table.entities.len() && groups.len() < most {
             let first = self.next;
             loop {
                 let ends = self

@@ -27,11 +27,16 @@ pub enum Step {
     Assemble,
     /// Encoding the rollup; once for some row groups.
     Write,
+    /// Appending what is encoded to its file; once for some row groups, and once a file for its footer. More threads than
+    /// one do this and the next step beside those before.
+    Append,
+    /// Handing cells that are written on to detection, or freeing them; once for some row groups.
+    HandOn,
 }
 
 impl Step {
     /// Every step, in the order of the work.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadTimes,
         Self::ReadNames,
         Self::ReadSubjects,
@@ -41,6 +46,8 @@ impl Step {
         Self::Spill,
         Self::Assemble,
         Self::Write,
+        Self::Append,
+        Self::HandOn,
     ];
 
     /// The step in words.
@@ -55,12 +62,14 @@ impl Step {
             Self::Spill => "set cells aside",
             Self::Assemble => "assemble tables",
             Self::Write => "encode rollup",
+            Self::Append => "append to files",
+            Self::HandOn => "hand cells on",
         }
     }
 
     /// Whether a single thread's time is recorded, many times over; else the wall time of all threads together.
     const fn is_per_batch(self) -> bool {
-        !matches!(self, Self::Spill | Self::Assemble | Self::Write)
+        !matches!(self, Self::Spill | Self::Assemble | Self::Write | Self::Append | Self::HandOn)
     }
 }
 

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use slowleak_record::{Field, Micros, Window};
-use slowleak_scan::{Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally};
+use slowleak_scan::{
+    Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally, give_back,
+};
 
 use crate::block::NONE;
 use crate::compound::{ABSENT, PairIds, pair};
@@ -126,7 +128,7 @@ impl Part {
     }
 
     /// Bytes of memory, about.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let names: usize = self.names.iter().map(Names::bytes).sum();
         let pairs: usize =
             self.dimensions.iter().flat_map(|dimension| &dimension.pairs).map(PairIds::bytes).sum();
@@ -183,6 +185,7 @@ impl<'a> Worker<'a> {
             self.kept = self.part.bytes();
         }
         self.runs.push(spill(self.views, full, room.folder)?);
+        give_back();
         self.state.profile.record(Step::Spill, since.elapsed());
         Ok(())
     }

@@ -6,14 +6,14 @@ mod column;
 mod delta;
 mod file;
 mod indices;
-mod pack;
+pub(crate) mod pack;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
-use crate::groups::{Rounds, Sliced};
+use crate::groups::{Pace, Rounds, Sliced};
 use crate::{Profile, Rollup, RollupError, Table, View};
 
 /// Version of the store, in the files' metadata.
@@ -26,7 +26,7 @@ impl Rollup {
     /// # Errors
     /// The folder can not be written, or `dir` exists and holds something that is not a rollup.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<(), RollupError> {
-        store(dir.as_ref(), |store| {
+        store(dir.as_ref(), usize::MAX, |store| {
             self.tables.iter().try_for_each(|table| {
                 store
                     .view(&table.view, &mut Sliced::new(table), &mut |_| (), &mut Profile::default())
@@ -50,16 +50,20 @@ pub struct Written {
 /// A store that nobody sees yet.
 pub(crate) struct Store {
     dir: PathBuf,
+    /// Bytes for row groups that are being written.
+    room: usize,
     /// Files that the disk may not have yet.
     syncs: Vec<(PathBuf, io::Result<JoinHandle<io::Result<()>>>)>,
 }
 
-/// Writes a store through `fill` and puts it in the place of an earlier one in `dir`, once the disk has it.
+/// Writes a store through `fill`, with `room` bytes for the row groups that are being written, and puts it in the place
+/// of an earlier one in `dir`, once the disk has it.
 ///
 /// # Errors
 /// Those of `fill`; the folder can not be written, or `dir` exists and holds something that is not a rollup.
 pub(crate) fn store<T>(
     dir: &Path,
+    room: usize,
     fill: impl FnOnce(&mut Store) -> Result<T, RollupError>,
 ) -> Result<T, RollupError> {
     let broken = |path: &Path, cause: io::Error| RollupError::Write {
@@ -76,7 +80,7 @@ pub(crate) fn store<T>(
         }
     }
     fs::create_dir_all(&fresh).map_err(|error| broken(&fresh, error))?;
-    let mut store = Store { dir: fresh.clone(), syncs: Vec::new() };
+    let mut store = Store { dir: fresh.clone(), room, syncs: Vec::new() };
     let filled = match fill(&mut store) {
         Ok(filled) => filled,
         Err(error) => {
@@ -102,7 +106,7 @@ pub(crate) fn store<T>(
 
 impl Store {
     /// Writes the row groups of a view, each of which `each` takes once it is appended. The time goes to
-    /// [`Step::Assemble`] and [`Step::Write`].
+    /// [`Step::Assemble`] and those after it.
     ///
     /// # Errors
     /// The row groups can not be had, or the file can not be written.
@@ -118,7 +122,8 @@ impl Store {
         let broken = |error: io::Error| RollupError::Write { path: path.clone(), cause: error.to_string() };
         fs::create_dir_all(&folder).map_err(broken)?;
         let file = File::create(&path).map_err(broken)?;
-        let written = file::write(view, rounds, each, &path, &file, profile)?;
+        let pace = Pace::new(view, self.room);
+        let written = file::write(view, rounds, pace, each, &path, &file, profile)?;
         // The disk needs no thread of the pool to wait for it.
         self.syncs.push((path.clone(), thread::Builder::new().spawn(move || file.sync_all())));
         Ok(written)

@@ -135,7 +135,7 @@ proptest! {
         let whole = rollup(&log, &views()).0;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let count = || {
-            let memory = Memory::new(limit, dir.path());
+            let memory = beyond_taken(limit, threads, dir.path());
             count(&plan(&log, &views()), &views(), Some(&memory), &|_| ()).unwrap().0
         };
         let counts = pool.install(count);
@@ -184,7 +184,7 @@ proptest! {
         std::fs::create_dir(&log).unwrap();
         write_log(&log.join("log.parquet"), &records, row_group, true);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let memory = Memory::new(limit, dir.path());
+        let memory = beyond_taken(limit, threads, dir.path());
         let counted = || count(&plan(&log, &views), &views, Some(&memory), &|_| ()).unwrap().0;
         let together = pool.install(|| counted().into_rollup()).unwrap();
         prop_assert_eq!(together.tables.len(), views.len());
@@ -222,6 +222,12 @@ proptest! {
     }
 }
 
+/// So many bytes beyond what a run takes anyway; with none, not even that.
+fn beyond_taken(bytes: usize, threads: usize, folder: &std::path::Path) -> Memory {
+    let taken = if bytes == 0 { 0 } else { Memory::taken(threads) };
+    Memory::new(taken.saturating_add(bytes), folder)
+}
+
 #[test]
 fn one_row_group_of_new_names_is_set_aside_in_parts() {
     let record = |row: i64| Record {
@@ -240,7 +246,7 @@ fn one_row_group_of_new_names_is_set_aside_in_parts() {
         let log = dir.path().join("log");
         std::fs::create_dir(&log).unwrap();
         write_log(&log.join("log.parquet"), &records, records.len(), dictionary);
-        let memory = Memory::new(6 << 20, dir.path());
+        let memory = beyond_taken(6 << 20, 1, dir.path());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let (counts, _) =
             pool.install(|| count(&plan(&log, &views()), &views(), Some(&memory), &|_| ()).unwrap());

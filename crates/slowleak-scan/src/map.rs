@@ -2,7 +2,7 @@
 //!
 //! A page of a map that lies past the end of its file, because somebody truncated it meanwhile, raises SIGBUS when it
 //! is touched, which ends the program. Here it reads as zeros instead: whoever reads must ask afterwards whether the
-//! file is still what it was, and then forget what was read.
+//! file is still what it was, and then forget what was read. A SIGBUS that somebody sent does what it did before.
 
 use std::fs::File;
 use std::io;
@@ -107,16 +107,20 @@ mod guard {
         }
     }
 
-    /// Puts zeros where a map has lost its file; any other fault goes to whoever handled it before.
+    /// Puts zeros where a map has lost its file; any other fault, and what another process or this one has sent, goes to
+    /// whoever handled it before.
     #[expect(unsafe_code, reason = "signals are handled through libc")]
     extern "C" fn past_the_end(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         let before = BEFORE.get().and_then(|before| before.as_ref().ok());
         // SAFETY: the system passes a valid `info` to a handler with SA_SIGINFO.
-        let address = unsafe { (*info).si_addr() } as usize;
+        let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+        // A sent signal has its sender where a fault has its address. Its code is not positive on Linux, above 0x1_0000
+        // on the BSDs.
+        let sent = !(1..0x1_0000).contains(&code);
         let holds = |&(begin, end): &(usize, usize)| begin <= address && address < end;
         let maps =
             MAPS.iter().map(|(begin, end)| (begin.load(Ordering::Acquire), end.load(Ordering::Acquire)));
-        if let (Some((_, end)), Some(before)) = (maps.into_iter().find(holds), before) {
+        if let (false, Some((_, end)), Some(before)) = (sent, maps.into_iter().find(holds), before) {
             let start = address / before.page * before.page;
             // SAFETY: the pages from `start` to `end` belong to a map of ours that is open, since somebody touched
             // it; they are replaced as a whole, so that no other mapping is hit.
@@ -137,8 +141,11 @@ mod guard {
         let action = before.map_or(libc::SIG_DFL, |before| before.action.sa_sigaction);
         let takes_info = before.is_some_and(|before| before.action.sa_flags & libc::SA_SIGINFO != 0);
         // SAFETY: `action` is what the system gave as the handler before, called in the form that its flags
-        // tell; or the default is put back, and the fault repeats when we return.
+        // tell; or the default is put back, and the fault repeats when we return. All calls are allowed in a handler.
         unsafe {
+            if sent && action == libc::SIG_IGN {
+                return;
+            }
             if action == libc::SIG_DFL || action == libc::SIG_IGN {
                 libc::signal(signal, libc::SIG_DFL);
             } else if takes_info {
@@ -148,6 +155,13 @@ mod guard {
             } else {
                 let handler: extern "C" fn(i32) = std::mem::transmute(action);
                 handler(signal);
+            }
+            // Whoever puts the default back, as the standard library's handler does, counts on the fault to repeat. What was
+            // sent does not.
+            let mut now: libc::sigaction = std::mem::zeroed();
+            let told = libc::sigaction(signal, ptr::null(), &mut now) == 0;
+            if sent && told && now.sa_sigaction == libc::SIG_DFL {
+                libc::raise(signal);
             }
         }
     }
@@ -176,5 +190,58 @@ mod tests {
         let bytes = unsafe { map_file(&file) }.unwrap();
         assert_eq!(bytes.len(), 5_000);
         assert!(bytes.iter().all(|byte| *byte == 7));
+    }
+
+    /// In a process of its own, which is this test again, told by a variable what was there before the map.
+    #[test]
+    fn a_signal_that_is_sent_does_what_it_did_before() {
+        use std::os::unix::process::ExitStatusExt;
+        use std::process::Command;
+
+        const BEFORE: &str = "SLOWLEAK_TEST_SIGBUS";
+        if let Ok(before) = std::env::var(BEFORE) {
+            be_sent_a_signal(&before);
+            return;
+        }
+        let name = "map::tests::a_signal_that_is_sent_does_what_it_did_before";
+        for (before, ended_by) in
+            [("the standard library", Some(libc::SIGBUS)), ("default", Some(libc::SIGBUS)), ("ignored", None)]
+        {
+            let mut again = Command::new(std::env::current_exe().unwrap());
+            let again = again.args(["--exact", name, "--test-threads=1"]).env(BEFORE, before);
+            let status = again.output().unwrap().status;
+            assert_eq!(status.signal(), ended_by, "{before}");
+            assert_eq!(status.code(), ended_by.is_none().then_some(0), "{before}");
+        }
+    }
+
+    #[expect(
+        unsafe_code,
+        clippy::unwrap_used,
+        reason = "a test's, whose signals are sent through libc and whose file is its own"
+    )]
+    fn be_sent_a_signal(before: &str) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 100]).unwrap();
+        // SAFETY: plain system calls; nobody writes into the file.
+        unsafe {
+            // Nobody wants the core of a test.
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_CORE, &none), 0);
+            match before {
+                "default" => _ = libc::signal(libc::SIGBUS, libc::SIG_DFL),
+                "ignored" => _ = libc::signal(libc::SIGBUS, libc::SIG_IGN),
+                _ => {}
+            }
+            let bytes = map_file(&file).unwrap();
+            let sent = match before {
+                "default" => libc::raise(libc::SIGBUS),
+                _ => libc::kill(libc::getpid(), libc::SIGBUS),
+            };
+            assert_eq!(sent, 0);
+            // It may reach another thread.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            assert!(bytes.iter().all(|byte| *byte == 7));
+        }
     }
 }

@@ -140,6 +140,29 @@ mod tests {
         xxh3_64(number.to_string().as_bytes())
     }
 
+    /// Every length up to a full batch, from every alignment, of numbers at the edges of their lengths and between;
+    /// hashes behind the last must stay.
+    #[test]
+    fn every_kernel_does_as_its_scalar_twin() {
+        let kernels = kernels();
+        let names: Vec<_> = kernels.iter().map(|(name, _)| *name).collect();
+        println!("kernels of number_hash: {}", names.join(" "));
+        let edges =
+            (4..8).flat_map(|length| [10_u64.pow(length - 1), 10_u64.pow(length) - 1, 10_u64.pow(length)]);
+        let between = (0..).map(|at: u64| 1_000 + at * 7_654_321 % (EIGHT - 1_000));
+        let numbers: Vec<u64> = edges.chain([EIGHT - 1]).chain(between).take(BATCH + 8).collect();
+        for length in 0..=BATCH {
+            let numbers = &numbers[length % 8..][..length];
+            let mut want = [7; BATCH + 1];
+            scalar(numbers, &mut want[..length]);
+            for (name, kernel) in &kernels {
+                let mut hashes = [7; BATCH + 1];
+                kernel(numbers, &mut hashes[..length]);
+                assert_eq!(hashes, want, "{name}, {length} numbers");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn numbers_are_hashed_as_their_texts(any: u64, length in 0_u32..19) {

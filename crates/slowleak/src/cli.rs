@@ -138,8 +138,8 @@ pub(crate) struct ViewArgs {
     /// Count this instead of the default views, as in key@1h:events,rows; may be repeated
     #[arg(long = "view", value_name = "VIEW", help_heading = COUNTING, conflicts_with = "window")]
     pub(crate) views: Vec<View>,
-    /// Memory for counting, as in 512MiB or 8GiB; what exceeds it is set aside under --out, and the answer is the same
-    /// [default: 2GiB]
+    /// Memory for counting, as in 512MiB or 8GiB; what exceeds it is set aside under --out, and the answer is the same.
+    /// A limit that is too small for --threads is served by fewer [default: 2GiB]
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = COUNTING)]
     pub(crate) memory: Option<ByteSize>,
     /// Fail, and write nothing, where any file, row or value has to be rejected
@@ -339,14 +339,15 @@ fn time(text: &str) -> Result<Micros, slowleak_record::TimeError> {
     text.parse()
 }
 
-/// The least memory that counting can do with.
-const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
+/// The least memory that counting can do with, on one thread.
+const LEAST_MEMORY: ByteSize = ByteSize(slowleak_rollup::Memory::LEAST as u64);
 
 /// A number of bytes, with or without a unit.
 pub(crate) fn memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|_| "not a size: write it as in 512MiB or 8GiB".to_owned())?;
     if size < LEAST_MEMORY {
-        return Err(format!("less than {} is too little to count in", LEAST_MEMORY.display().iec()));
+        let least = LEAST_MEMORY.display().iec();
+        return Err(format!("less than {least} is too little to count in (give {least} or more)"));
     }
     Ok(size)
 }

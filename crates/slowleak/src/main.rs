@@ -47,6 +47,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, terminal: Terminal) -> Result<Completion, Failure> {
     let settings = Settings::new(cli)?;
+    if let Some(fewer) = &settings.fewer {
+        terminal::warn(fewer);
+    }
     // 0 lets rayon take one thread a core.
     rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads.unwrap_or(0))

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use slowleak_detect::{DetectConfig, Severity, Suppression};
 use slowleak_record::{Mapping, TimeRange, Window};
-use slowleak_rollup::{Metric, View};
+use slowleak_rollup::{Memory, Metric, View};
 use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 
 use crate::cli::{Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, ViewArgs};
@@ -24,6 +24,8 @@ const DEFAULT_MEMORY: ByteSize = ByteSize::gib(2);
 pub(crate) struct Settings {
     /// Worker threads; `None` means one a core.
     pub(crate) threads: Option<usize>,
+    /// Why these are fewer than were asked for, or than there are cores.
+    pub(crate) fewer: Option<String>,
     /// The command.
     pub(crate) job: Job,
 }
@@ -185,7 +187,8 @@ impl Settings {
                 Job::Evaluate(Evaluate { out: args.out, truth: args.truth, min_severity: args.min_severity })
             }
         };
-        Ok(Self { threads, job })
+        let (threads, fewer) = served(threads, &job);
+        Ok(Self { threads, fewer, job })
     }
 }
 
@@ -238,6 +241,26 @@ fn counting(args: ViewArgs, config: &ConfigFile) -> Counting {
         profile: args.profile,
         memory: memory(args.memory, config),
     }
+}
+
+/// The threads that a job's memory has room for, of those asked for or of one a core; and the reason if they are fewer.
+fn served(asked: Option<usize>, job: &Job) -> (Option<usize>, Option<String>) {
+    let counting = match job {
+        Job::Demo(demo) => &demo.counting,
+        Job::Scan(scan) => &scan.counting,
+        Job::Rollup(rollup) => &rollup.counting,
+        _ => return (asked, None),
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let (wanted, served) = (asked.unwrap_or_else(cores), Memory::threads(counting.memory));
+    if wanted <= served {
+        return (asked, None);
+    }
+    let limit = ByteSize(counting.memory as u64).display().iec();
+    let enough = ByteSize(Memory::of_threads(wanted) as u64).display().iec();
+    let fewer =
+        format!("--memory {limit} serves {served} of {wanted} threads (give {enough} for all of them)");
+    (Some(served), Some(fewer))
 }
 
 fn memory(flag: Option<ByteSize>, config: &ConfigFile) -> usize {
@@ -340,17 +363,39 @@ mod tests {
         std::fs::write(&path, "fail_on = \"low\"\nthreads = 3\nwindow = \"2h\"\n").unwrap();
         let config = path.to_str().unwrap();
         let base = ["scan", "logs", "--out", "out", "--config", config];
-        let Settings { threads, job: Job::Scan(scan) } = settings(&base).unwrap() else {
+        let Settings { threads, job: Job::Scan(scan), .. } = settings(&base).unwrap() else {
             panic!("not a scan")
         };
         assert_eq!((threads, scan.judging.fail_on), (Some(3), Some(Severity::Low)));
         assert!(scan.counting.views.iter().any(|view| view.folder() == "key@2h"));
         let flags = [&base[..], &["--fail-on", "high", "--threads", "1", "--window", "3h"]].concat();
-        let Settings { threads, job: Job::Scan(scan) } = settings(&flags).unwrap() else {
+        let Settings { threads, job: Job::Scan(scan), .. } = settings(&flags).unwrap() else {
             panic!("not a scan")
         };
         assert_eq!((threads, scan.judging.fail_on), (Some(1), Some(Severity::High)));
         assert!(scan.counting.views.iter().any(|view| view.folder() == "key@3h"));
+    }
+
+    #[test]
+    fn a_run_takes_no_more_threads_than_its_memory_serves() {
+        let run = |command: &str, memory: &str, threads: &str| {
+            let flags = [command, "logs", "--out", "out", "--memory", memory, "--threads", threads];
+            let Settings { threads, fewer, .. } = settings(&flags).unwrap();
+            (threads, fewer.unwrap_or_default())
+        };
+        assert_eq!(run("scan", "2GiB", "16"), (Some(16), String::new()));
+        assert_eq!(run("rollup", "128MiB", "2"), (Some(2), String::new()));
+        for command in ["scan", "rollup"] {
+            let (threads, fewer) = run(command, "128MiB", "16");
+            assert!(threads < Some(16), "{threads:?}");
+            // The remedy is one.
+            let enough = fewer.split("(give ").nth(1).and_then(|rest| rest.split(" for").next()).unwrap();
+            assert!(fewer.contains("of 16 threads"), "{fewer}");
+            assert_eq!(run(command, &enough.replace(' ', ""), "16"), (Some(16), String::new()));
+        }
+        let Settings { threads, .. } =
+            settings(&["detect", "rollup", "--out", "out", "--threads", "99"]).unwrap();
+        assert_eq!(threads, Some(99));
     }
 
     #[test]

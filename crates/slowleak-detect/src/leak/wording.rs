@@ -3,28 +3,26 @@
 use slowleak_record::{Field, Micros};
 use slowleak_rollup::Metric;
 
-use crate::candidate::Fact;
-use crate::cause::Cause;
+use crate::candidate::{Candidate, Fact};
 use crate::finding::{Detector, Finding};
 
-/// The finding's summary. `fact` is how the entity was used, where a rule says so.
-pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fact>) -> String {
+/// The finding's summary; `lead` is the candidate that leads it.
+pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
-    if let Some(Fact { why, .. }) = fact {
+    if let Some(Fact { why, .. }) = &lead.fact {
         let plural = if finding.observed == 1.0 { "" } else { "s" };
         let times = count(finding.observed);
         return format!("{who} was used {times} time{plural} {why}, {when}{accounts}{still}");
     }
     if finding.detector == Detector::Novelty {
         let (seen, usual) = (count(finding.observed), count(finding.expected));
-        let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
         return format!(
             "{who}: {seen} accesses by {} that did little else, {when}, where known sources would have made \
-             {usual}{accounts}{still}{cause}",
+             {usual}{accounts}{still}",
             newcomers(finding)
         );
     }
@@ -40,8 +38,9 @@ pub(crate) fn summary(finding: &Finding, cause: Option<&Cause>, fact: Option<&Fa
     } else {
         "none expected".to_owned()
     };
-    let cause = cause.map(|cause| format!("; {}", cause.words())).unwrap_or_default();
-    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{cause}", count(finding.observed))
+    let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
+    let cause = lead.cause.as_ref().map(|cause| format!("; {}", cause.words())).unwrap_or_default();
+    format!("{who}: {} {unit} {when}, {times}{accounts}{still}{seen}{cause}", count(finding.observed))
 }
 
 /// The new sources of a finding, the first of them by name.

@@ -160,6 +160,7 @@ impl Novelty<'_> {
             expected_false: Some(member.odds),
             cause: None,
             fact: None,
+            seen: None,
             edges: Some(edges),
             timeline,
         })

@@ -50,10 +50,13 @@ pub(crate) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// `None` where a view is missing.
+    /// `None` where a view is missing or is not whole.
     pub(crate) fn read(log: &Log<'a>, pairs: &DayTable) -> Option<Self> {
         let by_source = log.slices.view(&[Field::Key, Field::Source])?;
         let of_keys = log.slices.view(&[Field::Key, Field::Object])?;
+        if [pairs, by_source.table, of_keys.table].iter().any(|table| table.partial) {
+            return None;
+        }
         let (mut sources, mut keys, mut objects) = (Names::default(), Names::default(), Names::default());
         let mut all: Vec<Source> = Vec::new();
         let length = (pairs.view.window.micros() / slowleak_record::Micros::DAY).max(1);

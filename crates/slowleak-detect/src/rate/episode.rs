@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::rate::baseline::Level;
 use crate::rate::noise::Noise;
-use crate::rate::score::{RATIOS, Sample, profile_score, ratio_terms, two_sample_bound};
-use crate::rate::search::{Lane, best_intervals, best_single};
+use crate::rate::score::{Sample, profile_score, ratio_rows, two_sample_bound};
+use crate::rate::search::{self, Row, best_intervals, best_singles};
 use crate::rate::series::Series;
 
 /// Longest interval, in days, that a day's own dispersion is enough to judge.
@@ -72,15 +72,15 @@ pub(crate) struct Fit<'a> {
     level: Level,
     noise: Noise,
     tolerance: f64,
-    /// Scores of every day, a row a ratio, for each band.
-    lanes: [Vec<Vec<f64>>; 2],
+    /// Scores of every day, a lane a ratio, for each band.
+    rows: [Vec<Row>; 2],
 }
 
 impl<'a> Fit<'a> {
     /// Scores `series` against `level`. The level may rise by the share `tolerance` without being a finding.
     pub(crate) fn new(series: &'a Series, level: Level, noise: Noise, tolerance: f64) -> Self {
-        let mut fit = Self { series, level, noise, tolerance, lanes: Default::default() };
-        fit.lanes = Band::ALL.map(|band| fit.lanes(band));
+        let mut fit = Self { series, level, noise, tolerance, rows: Default::default() };
+        fit.rows = Band::ALL.map(|band| fit.rows(band));
         fit
     }
 
@@ -102,31 +102,24 @@ impl<'a> Fit<'a> {
         (1.0 + self.tolerance) * (1.0 + self.level.error.min(0.5))
     }
 
-    /// Scores of every day for each ratio in one band. Days that are not searched score nothing.
-    fn lanes(&self, band: Band) -> Vec<Vec<f64>> {
+    /// Scores of every day in one band, a lane a ratio. Days that are not searched score nothing.
+    fn rows(&self, band: Band) -> Vec<Row> {
         let (dispersion, clip) = match band {
             Band::Short => (self.noise.day, None),
             // One wild day must not pass for a long rise.
             Band::Long => (self.noise.per_day_of_long(), Some(self.local_rate())),
         };
         let days = 0..self.series.counts.len();
-        RATIOS
-            .into_iter()
-            .map(|ratio| {
-                let score = |day: usize| {
-                    let mean = self.reference(day, band) * self.allowance();
-                    if !self.series.searched[day] || mean <= 0.0 {
-                        return 0.0;
-                    }
-                    let count = self.series.counts[day];
-                    let count =
-                        clip.as_ref().map_or(count, |rate| count.min(4.0 * mean.max(rate[day]) + 10.0));
-                    let (slope, offset) = ratio_terms(mean, dispersion, ratio);
-                    count * slope - offset
-                };
-                days.clone().map(score).collect()
-            })
-            .collect()
+        let mean = |day: usize| {
+            if self.series.searched[day] { self.reference(day, band) * self.allowance() } else { 0.0 }
+        };
+        let means: Vec<f64> = days.clone().map(mean).collect();
+        let count = |day: usize| {
+            let count = self.series.counts[day];
+            clip.as_ref().map_or(count, |rate| count.min(4.0 * means[day].max(rate[day]) + 10.0))
+        };
+        let counts: Vec<f64> = days.map(count).collect();
+        ratio_rows(&counts, &means, dispersion)
     }
 
     /// Mean count of the present days within a week of each day.
@@ -147,16 +140,11 @@ impl<'a> Fit<'a> {
 
     /// The campaigns that pay their cost, in time order, each with its capped score.
     pub(crate) fn campaigns(&self) -> Vec<Campaign> {
-        let [short, long] = &self.lanes;
-        let lanes: Vec<Lane<'_>> = short
-            .iter()
-            .map(|scores| Lane { scores, reach: SHORT_DAYS })
-            .chain(long.iter().map(|scores| Lane { scores, reach: usize::MAX }))
-            .collect();
+        let bands = Band::ALL.map(|band| self.band(band));
         let mut joined: Vec<(Vec<Range<usize>>, f64, usize)> = Vec::new();
-        for interval in best_intervals(&lanes, COST_NATS) {
+        for interval in best_intervals(&bands, COST_NATS) {
             let days = interval.windows.clone();
-            let anchor = anchor(lanes[interval.lane].scores, &days);
+            let anchor = anchor(bands[interval.band].rows, interval.lane, &days);
             match joined.last_mut() {
                 Some((episodes, score, _)) if self.bridged(episodes, &days) => {
                     if let Some(last) = episodes.last_mut() {
@@ -198,18 +186,26 @@ impl<'a> Fit<'a> {
 
     /// The largest capped score of any single interval in the band: what calibration compares.
     pub(crate) fn top(&self, band: Band, masked: &[Range<usize>]) -> f64 {
-        let (shortest, reach) = match band {
-            Band::Short => (1, SHORT_DAYS),
-            Band::Long => (SHORT_DAYS + 1, usize::MAX),
+        let shortest = match band {
+            Band::Short => 1,
+            Band::Long => SHORT_DAYS + 1,
         };
-        self.lanes[band as usize].iter().fold(0.0, |top, scores| {
-            let lane = Lane { scores, reach };
-            if lane.most() <= top {
+        let singles = best_singles(self.band(band), shortest);
+        singles.into_iter().flatten().fold(0.0, |top, (days, score)| {
+            // Judging takes away.
+            if score <= top {
                 return top;
             }
-            let Some((days, score)) = best_single(lane, shortest) else { return top };
             top.max(self.judge(vec![days.clone()], score, days.start, masked).score)
         })
+    }
+
+    fn band(&self, band: Band) -> search::Band<'_> {
+        let reach = match band {
+            Band::Short => SHORT_DAYS,
+            Band::Long => usize::MAX,
+        };
+        search::Band { rows: &self.rows[band as usize], reach }
     }
 
     /// The campaign judged again, with only `excluded` left out of the days that it is compared with.
@@ -278,11 +274,11 @@ fn close(campaign: &[Range<usize>], next: &Range<usize>) -> bool {
 }
 
 /// First day at which the running score passes the cost.
-fn anchor(scores: &[f64], days: &Range<usize>) -> usize {
+fn anchor(rows: &[Row], lane: usize, days: &Range<usize>) -> usize {
     let mut sum = 0.0;
     days.clone()
         .find(|day| {
-            sum += scores[*day];
+            sum += rows[*day][lane];
             sum >= COST_NATS
         })
         .unwrap_or(days.start)

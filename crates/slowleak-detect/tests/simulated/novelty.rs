@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rand::RngExt;
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
-use slowleak_detect::{Detector, Finding, Severity};
-use slowleak_record::Micros;
-use slowleak_rollup::Rollup;
+use slowleak_detect::{DetectConfig, Detector, Finding, Severity, detect};
+use slowleak_record::{Micros, Registry};
+use slowleak_rollup::{DayTable, Rollup};
 
 use crate::world::{DAYS, Daily, day, poisson, rollup, run};
 
@@ -41,6 +41,10 @@ fn honest(seed: u64, devoted: usize) -> Log {
 }
 
 fn found(log: &Log) -> Vec<Finding> {
+    run(&counted(log))
+}
+
+fn counted(log: &Log) -> Rollup {
     let by = |of: &dyn Fn(&str, usize) -> String| {
         let mut sums = BTreeMap::<String, Daily>::new();
         for ((source, object), counts) in log {
@@ -58,7 +62,7 @@ fn found(log: &Log) -> Vec<Finding> {
         rollup("object@1d:events", &by(&|_, object| format!("o{object:02}"))),
         pairs,
     ];
-    run(&Rollup { tables })
+    Rollup { tables }
 }
 
 fn leak(log: &mut Log, days: std::ops::Range<usize>, seed: u64) {
@@ -112,4 +116,19 @@ fn where_sources_are_devoted_to_what_they_do_that_is_the_custom() {
     leak(&mut log, 100..120, 60);
     let novel: Vec<_> = found(&log).into_iter().filter(|f| f.detector == Detector::Novelty).collect();
     assert!(novel.is_empty(), "{novel:?}");
+}
+
+#[test]
+fn nobody_is_judged_by_a_part_of_the_pairs() {
+    let mut log = honest(61, 0);
+    leak(&mut log, 100..120, 61);
+    let rollup = counted(&log);
+    let mut days: Vec<DayTable> = rollup.tables.iter().map(DayTable::of).collect();
+    let novel = |days: &[DayTable]| {
+        let Ok(all) = detect(days, &rollup, &Registry::default(), &DetectConfig::default());
+        all.findings.iter().any(|finding| finding.detector == Detector::Novelty)
+    };
+    assert!(novel(&days));
+    days[4].partial = true;
+    assert!(!novel(&days));
 }

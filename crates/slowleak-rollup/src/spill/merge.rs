@@ -25,13 +25,18 @@ pub(crate) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// The view at `position` in each of the runs.
+    /// The view at `position` in each of the runs, of which so many bytes are read at once.
     ///
     /// # Errors
     /// A run can not be read again.
-    pub(crate) fn new(view: &'a View, position: usize, runs: &[Run]) -> Result<Self, RollupError> {
+    pub(crate) fn new(
+        view: &'a View,
+        position: usize,
+        runs: &[Run],
+        at_once: usize,
+    ) -> Result<Self, RollupError> {
         let shape = Shape::of(view);
-        let mut readers: Vec<RunReader> = runs.iter().map(|run| run.read(position)).collect();
+        let mut readers: Vec<RunReader> = runs.iter().map(|run| run.read(position, at_once)).collect();
         let mut heads = BinaryHeap::with_capacity(readers.len());
         for (at, reader) in readers.iter_mut().enumerate() {
             let mut name = Vec::new();
@@ -88,7 +93,7 @@ impl<'a> Merge<'a> {
 }
 
 impl Rounds for Merge<'_> {
-    fn next_round(&mut self) -> Result<Vec<Table>, RollupError> {
+    fn next_round(&mut self, _most: usize) -> Result<Vec<Table>, RollupError> {
         let mut table = Table::empty(self.view.clone());
         while let Some(name) = self.next_entity()? {
             let (cells, name_bytes) = (self.entity.cells.len(), name.len());
@@ -101,16 +106,21 @@ impl Rounds for Merge<'_> {
     }
 }
 
-/// As few runs as can be merged at once.
+/// As few runs as can be merged at once, of each of which so many bytes are read at once.
 ///
 /// # Errors
 /// The disk is full, or a run can not be read again.
-pub(crate) fn merge_runs(views: &[View], mut runs: Vec<Run>, folder: &Path) -> Result<Vec<Run>, RollupError> {
+pub(crate) fn merge_runs(
+    views: &[View],
+    mut runs: Vec<Run>,
+    folder: &Path,
+    at_once: usize,
+) -> Result<Vec<Run>, RollupError> {
     while runs.len() > MOST_RUNS {
         let merged: Vec<Run> = runs.drain(..MOST_RUNS).collect();
         let mut writer = RunWriter::new(folder)?;
         for (position, view) in views.iter().enumerate() {
-            let mut merge = Merge::new(view, position, &merged)?;
+            let mut merge = Merge::new(view, position, &merged, at_once)?;
             writer.start_view();
             while let Some(name) = merge.next_entity()? {
                 writer.entity(view, &name, &merge.entity)?;

@@ -16,7 +16,7 @@ use crate::cells::Cells;
 use crate::varint;
 use crate::{RollupError, Sketch, View};
 
-/// Bytes read or written at once.
+/// Bytes written at once.
 const BUFFER: usize = 1 << 18;
 
 /// A hash of a source's name, long enough that two sources of one log never share it.
@@ -147,11 +147,12 @@ fn full(folder: &Path, error: &io::Error) -> RollupError {
 }
 
 impl Run {
-    /// Reads the entities of a view, by its position.
-    pub(crate) fn read(&self, view: usize) -> RunReader {
+    /// Reads the entities of a view, by its position, so many bytes at once.
+    pub(crate) fn read(&self, view: usize, at_once: usize) -> RunReader {
         RunReader {
             file: self.file.clone(),
             left: self.views.get(view).cloned().unwrap_or_default(),
+            at_once,
             buffer: Vec::new(),
             at: 0,
             record: 0..0,
@@ -164,6 +165,8 @@ pub(crate) struct RunReader {
     file: Arc<File>,
     /// What has not been read into the buffer yet.
     left: Range<u64>,
+    /// Bytes read at once.
+    at_once: usize,
     buffer: Vec<u8>,
     at: usize,
     /// What is left of the last record, in the buffer.
@@ -246,8 +249,10 @@ impl RunReader {
         while self.buffer.len() - self.at < bytes && !self.left.is_empty() {
             self.buffer.drain(..self.at);
             self.at = 0;
-            let more = (self.left.end - self.left.start).min(BUFFER.max(bytes) as u64) as usize;
             let start = self.buffer.len();
+            // The buffer never grows beyond what is read at once, unless a record is longer.
+            let room = self.at_once.max(bytes) - start;
+            let more = (self.left.end - self.left.start).min(room as u64) as usize;
             self.buffer.resize(start + more, 0);
             let read = read_at(&self.file, &mut self.buffer[start..], self.left.start)?;
             self.buffer.truncate(start + read);

@@ -17,11 +17,12 @@ use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::writer::TrackedWrite;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 use rayon::prelude::*;
+use slowleak_scan::give_back;
 
 use super::chunk::Chunk;
 use super::column::Column;
 use super::{FORMAT, Written};
-use crate::groups::Rounds;
+use crate::groups::{Pace, Rounds};
 use crate::{Metric, Profile, RollupError, Step, Table, View};
 
 /// What a Parquet file begins with, by the format.
@@ -35,14 +36,16 @@ const MOST_GROUPS: usize = i16::MAX as usize;
 
 /// Writes the row groups of `view` to `file`, from its start; hands each on to `each` once it is appended.
 ///
-/// Row groups are encoded on all threads of the pool, while those before are appended: a single large view keeps every
-/// thread busy, and no more than two rounds of it are in memory.
+/// Row groups are encoded on all threads of the pool, while those before are appended, and no more than two rounds of them
+/// are in memory; one where `pace` does not allow the overlap. So a single large view keeps every thread busy, but for one
+/// that was set aside: its rounds are of one row group, merged on one thread before its columns are encoded side by side.
 ///
 /// # Errors
 /// The row groups can not be had; the file can not be written, or a table is not in the form that [`Table`] describes.
 pub(super) fn write(
     view: &View,
     rounds: &mut (dyn Rounds + Send),
+    pace: Pace,
     each: &mut (dyn FnMut(Table) + Send),
     path: &Path,
     file: &File,
@@ -72,25 +75,37 @@ pub(super) fn write(
     loop {
         let (groups, chunks) = std::mem::take(&mut ready);
         // Whoever takes a row group may be slow at it, if only to free its sketches: that, too, beside the next round.
-        let (appended, round) = rayon::join(
-            || {
-                append(chunks)?;
-                for group in groups {
-                    written.entities += group.entities.len() as u64;
-                    written.cells += group.len() as u64;
-                    each(group);
-                }
-                Ok(())
-            },
-            || {
-                let since = Instant::now();
-                let groups = rounds.next_round()?;
-                let assembled = since.elapsed();
-                let chunks = encode(&groups).map_err(broken)?;
-                Ok::<_, RollupError>((groups, chunks, assembled, since.elapsed()))
-            },
-        );
-        appended.map_err(broken)?;
+        let before = || {
+            let since = Instant::now();
+            append(chunks)?;
+            let appended = since.elapsed();
+            for group in groups {
+                written.entities += group.entities.len() as u64;
+                written.cells += group.len() as u64;
+                each(group);
+            }
+            Ok((appended, since.elapsed()))
+        };
+        let mut next = || {
+            let since = Instant::now();
+            let groups = rounds.next_round(pace.groups)?;
+            let assembled = since.elapsed();
+            let chunks = encode(&groups).map_err(broken)?;
+            Ok::<_, RollupError>((groups, chunks, assembled, since.elapsed()))
+        };
+        let (appended, round) = if pace.overlap {
+            rayon::join(before, next)
+        } else {
+            let appended = before();
+            give_back();
+            (appended, next())
+        };
+        let (appended, handed_on) = appended.map_err(broken)?;
+        // The first time there is nothing yet.
+        if written.cells > 0 {
+            profile.record(Step::Append, appended);
+            profile.record(Step::HandOn, handed_on - appended);
+        }
         let (groups, chunks, assembled, encoded) = round?;
         if groups.is_empty() {
             break;
@@ -99,7 +114,9 @@ pub(super) fn write(
         profile.record(Step::Write, encoded - assembled);
         ready = (groups, chunks);
     }
+    let since = Instant::now();
     appender.footer(key_values(view)).map_err(broken)?;
+    profile.record(Step::Append, since.elapsed());
     failed.into_inner().map_or(Ok(written), |error| Err(broken(error.into())))
 }
 
@@ -229,7 +246,8 @@ mod tests {
         let path = Path::new("/dev/full");
         let full = File::options().write(true).open(path).unwrap();
         let mut groups = Sliced::new(&table);
-        let error = write(&table.view, &mut groups, &mut |_| (), path, &full, &mut Profile::default());
+        let pace = Pace { groups: 1, overlap: true };
+        let error = write(&table.view, &mut groups, pace, &mut |_| (), path, &full, &mut Profile::default());
         assert!(error.unwrap_err().to_string().contains("space"));
     }
 }

@@ -2,7 +2,7 @@
 //! first. In: 32 numbers and how many bits each needs. Out: four bytes a bit. It knows no header.
 
 /// Numbers packed at once: a miniblock of deltas, or four groups of eight indices.
-pub(super) const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 
 /// Most bytes of a batch.
 const MOST_BYTES: usize = BATCH * 8;
@@ -13,7 +13,7 @@ pub(super) fn width(ored: u64) -> u32 {
 }
 
 /// Appends `numbers`, of which none needs more than `width` bits.
-pub(super) fn pack(numbers: &[u64; BATCH], width: u32, out: &mut Vec<u8>) {
+pub fn pack(numbers: &[u64; BATCH], width: u32, out: &mut Vec<u8>) {
     macro_rules! of_width {
         ($($width:literal)*) => {
             match width {
@@ -24,6 +24,18 @@ pub(super) fn pack(numbers: &[u64; BATCH], width: u32, out: &mut Vec<u8>) {
     }
     of_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
         33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64);
+}
+
+/// [`pack`], bit by bit.
+pub fn pack_simply(numbers: &[u64; BATCH], width: u32, out: &mut Vec<u8>) {
+    let (width, start) = (width as usize, out.len());
+    out.resize(start + BATCH * width / 8, 0);
+    for (at, number) in numbers.iter().enumerate() {
+        for bit in 0..width {
+            let place = at * width + bit;
+            out[start + place / 8] |= ((number >> bit & 1) as u8) << (place % 8);
+        }
+    }
 }
 
 /// The width is a constant, so that all shifts, places and lengths below are too.
@@ -62,15 +74,10 @@ mod tests {
             let numbers = raw.map(|number| if width == 0 { 0 } else { number >> (64 - width) });
             let mut out = vec![0xa5];
             pack(&numbers, width, &mut out);
-            let mut want = vec![0_u8; 4 * width as usize];
-            for (at, number) in numbers.iter().enumerate() {
-                for bit in 0..width as usize {
-                    let place = at * width as usize + bit;
-                    want[place / 8] |= ((number >> bit & 1) as u8) << (place % 8);
-                }
-            }
-            prop_assert_eq!(out[0], 0xa5);
-            prop_assert_eq!(&out[1..], &want[..]);
+            let mut want = vec![0xa5];
+            pack_simply(&numbers, width, &mut want);
+            prop_assert_eq!(want.len(), 1 + 4 * width as usize);
+            prop_assert_eq!(out, want);
         }
     }
 

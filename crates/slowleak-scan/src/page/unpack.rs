@@ -206,6 +206,29 @@ mod tests {
         }
     }
 
+    /// Ends are where a vector goes wrong: every width with every short length, bytes at every alignment with nothing
+    /// to a whole vector behind them, and values behind `out` that must stay.
+    #[test]
+    fn every_kernel_does_as_its_scalar_twin() {
+        let kernels = kernels();
+        let names: Vec<_> = kernels.iter().map(|(name, _)| *name).collect();
+        println!("kernels of unpack: {}", names.join(" "));
+        let noise: Vec<u8> = (0..600_u32).map(|at| (at.wrapping_mul(2_654_435_769) >> 24) as u8).collect();
+        for width in 1..=32 {
+            for (groups, spare) in (0..=9).flat_map(|groups| (0..=64).map(move |spare| (groups, spare))) {
+                let start = (groups + spare * 13) % 64;
+                let bytes = &noise[start..start + groups * width as usize + spare];
+                let mut want = [7; 10 * GROUP];
+                scalar(bytes, width, &mut want[..groups * GROUP]);
+                for (name, kernel) in &kernels {
+                    let mut out = [7; 10 * GROUP];
+                    kernel(bytes, width, &mut out[..groups * GROUP]);
+                    assert_eq!(out, want, "{name}, {groups} groups of width {width}, {spare} bytes behind");
+                }
+            }
+        }
+    }
+
     #[test]
     fn too_few_bytes_and_too_wide_values_are_refused() {
         let mut out = [7; 8];

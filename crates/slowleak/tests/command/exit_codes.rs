@@ -35,7 +35,7 @@ fn usage_errors_are_2_and_make_nothing() {
         ("--io carrier-pigeon", &["carrier-pigeon"]),
         ("--format xml", &["xml"]),
         ("--memory lots", &["lots", "512MiB"]),
-        ("--memory 1MiB", &["too little"]),
+        ("--memory 1MiB", &["--memory", "too little", "give 128"]),
         ("--no-such-flag", &["--no-such-flag"]),
     ] {
         slowleak(dir.path(), &format!("scan {{}}/logs --out {{}}/out {flags}")).exits(2).says(words);

@@ -218,6 +218,6 @@ fn the_profile_goes_to_standard_error_and_the_decoder_nowhere() {
     let dir = logs();
     slowleak(dir.path(), "scan {}/logs --out {}/plain --quiet").exits(0);
     let ran = slowleak(dir.path(), "scan {}/logs --out {}/told --quiet --profile --decoder arrow").exits(0);
-    ran.says(&["read names to ids", "count into cells", "encode rollup", "p99"]);
+    ran.says(&["read names to ids", "count into cells", "encode rollup", "append to files", "p99"]);
     same(&dir.path().join("plain/rollup"), &dir.path().join("told/rollup"));
 }

@@ -96,7 +96,7 @@ fn the_records_before_and_after_an_instant_are_all() {
     assert_eq!(before, 1440);
 }
 
-/// Every record by another user: 300,000 names are more than 64 MiB hold.
+/// Every record by another user: 300,000 names are more than 128 MiB hold.
 #[test]
 fn cells_that_exceed_the_memory_are_set_aside_without_a_trace() {
     let dir = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ fn cells_that_exceed_the_memory_are_set_aside_without_a_trace() {
     );
     let whole = slowleak(dir.path(), "scan {}/logs --out {}/whole --profile").exits(0);
     assert!(!whole.stderr.contains("set cells aside"), "{}", whole.stderr);
-    slowleak(dir.path(), "scan {}/logs --out {}/cut --memory 64MiB --threads 2 --profile")
+    slowleak(dir.path(), "scan {}/logs --out {}/cut --memory 128MiB --threads 2 --profile")
         .exits(0)
         .says(&["set cells aside"]);
     same(&dir.path().join("whole"), &dir.path().join("cut"));
