@@ -7,6 +7,7 @@ use slowleak_record::Field;
 use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
 use crate::finding::Detector;
+use crate::rate::given;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
 const SHARED: f64 = 0.5;
@@ -95,6 +96,7 @@ fn same_leak(a: &Candidate, b: &Candidate, slices: &Slices<'_>) -> bool {
 fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Slices<'_>) -> f64 {
     let mut bound = a.excess_events.min(b.excess_events);
     let mut linked = false;
+    let answers = [a, b].iter().all(|one| given::base(one.metric).is_some());
     for (field, value) in &a.who {
         for (other_field, other_value) in &b.who {
             if field == other_field {
@@ -108,9 +110,10 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
             if let Some(inside) = slices.events(&pair, days) {
                 linked = true;
                 let elsewhere = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside) - inside;
-                // The pair's usual part in the interval, by a's own ratio of expected to the other days.
+                // The pair's usual part in the interval, by a's own ratio of expected to the other days. Where both
+                // are a rise of what accesses return, these need not be more than usual: they count themselves.
                 let outside: f64 = a.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - a.observed;
-                let usual = if outside > 0.0 { elsewhere * a.expected / outside } else { 0.0 };
+                let usual = if outside > 0.0 && !answers { elsewhere * a.expected / outside } else { 0.0 };
                 bound = bound.min((inside - usual).max(0.0));
             }
         }
