@@ -87,11 +87,13 @@ pub enum Detector {
     Profile,
     /// From a day on two users work as each other did before.
     Swap,
+    /// Sources never seen before that, once there, do little else than one thing.
+    Novelty,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -106,6 +108,7 @@ impl Detector {
         Self::Birth,
         Self::Profile,
         Self::Swap,
+        Self::Novelty,
     ];
 
     /// The word of the contract.
@@ -125,6 +128,7 @@ impl Detector {
             Self::Birth => "birth",
             Self::Profile => "profile",
             Self::Swap => "swap",
+            Self::Novelty => "novelty",
         }
     }
 
@@ -132,7 +136,14 @@ impl Detector {
     pub const fn is_rule(self) -> bool {
         !matches!(
             self,
-            Self::Rate | Self::Breadth | Self::Share | Self::Burst | Self::Birth | Self::Profile | Self::Swap
+            Self::Rate
+                | Self::Breadth
+                | Self::Share
+                | Self::Burst
+                | Self::Birth
+                | Self::Profile
+                | Self::Swap
+                | Self::Novelty
         )
     }
 }

@@ -193,8 +193,11 @@ impl<L: Lookup> Writer<'_, L> {
         }
         let expected = observed - (lead.observed - lead.expected);
         let mut excess = Excess { who: &lead.who, days: lead.days.clone(), observed, expected };
-        // Of a day that a rule's misuse has a part of, the rest is somebody else's: only whole days tell.
-        if let Some((start, end)) = lead.edges.filter(|_| lead.detector.is_rule()) {
+        // Of a day that a rule's misuse has a part of, the rest is somebody else's: only whole days tell, unless there is
+        // no rest.
+        let in_days: f64 = lead.timeline[lead.days.clone()].iter().map(|(observed, _)| observed).sum();
+        let partly = lead.detector.is_rule() && in_days > lead.observed;
+        if let Some((start, end)) = lead.edges.filter(|_| partly) {
             let whole =
                 |day: &usize| self.log.grid.start(*day) >= start && self.log.grid.start(day + 1) <= end;
             let days = || excess.days.clone().filter(whole);

@@ -18,6 +18,7 @@ mod days;
 mod detect;
 mod finding;
 mod leak;
+mod novelty;
 mod pattern;
 mod profile;
 mod quality;

@@ -8,6 +8,7 @@ pub(crate) mod baseline;
 pub(crate) mod calibrate;
 pub(crate) mod episode;
 pub(crate) mod family;
+pub(crate) mod given;
 pub(crate) mod noise;
 pub(crate) mod part;
 pub(crate) mod peers;
@@ -35,6 +36,11 @@ use crate::rate::share::Shares;
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
 
+/// Dimensions of misses, and of rows and bytes. A key's answers grow when its people turn to another table, and so do a
+/// table's when another key reads it: of those the pair is judged alone.
+const TESTED_MISSES: [&[Field]; 3] = [&[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+const TESTED_ANSWERS: [&[Field]; 2] = [&[Field::User], &[Field::Key, Field::Object]];
+
 /// Every family of a run.
 pub(crate) struct Rates<'a> {
     log: Log<'a>,
@@ -50,6 +56,21 @@ impl<'a> Rates<'a> {
         families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Measure::Events)));
         families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Measure::Subjects)));
         families.extend(shares.map(|shares| family(shares.slices, Measure::Share(shares))));
+        let dimensions =
+            |metric| if metric == Metric::Missing { &TESTED_MISSES[..] } else { &TESTED_ANSWERS };
+        for metric in [Metric::Missing, Metric::Rows, Metric::Bytes] {
+            let counted = |daily: &&Daily<'_>| {
+                let dimension = daily.table.view.dimension.parts();
+                let known = |metric| metric == Metric::Events || !daily.table.sum(metric).is_empty();
+                dimensions(metric).contains(&dimension)
+                    && daily.table.view.window <= Window::DAY
+                    && !daily.table.sum(metric).is_empty()
+                    && given::base(metric).is_some_and(known)
+            };
+            families.extend(
+                log.dailies.iter().filter(counted).map(|daily| family(daily, Measure::Given(metric))),
+            );
+        }
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
@@ -60,7 +81,7 @@ impl<'a> Rates<'a> {
 
     /// How many tails of scores there are, over which error control is shared.
     pub(crate) fn tails(&self) -> usize {
-        self.families.len() * Band::ALL.len()
+        self.families.iter().map(|family| bands(family.metric).len()).sum()
     }
 
     /// Every campaign that error control lets through, among `tails` of all detectors, with its honest cause where it
@@ -76,8 +97,12 @@ impl<'a> Rates<'a> {
                 let score = found.campaign.score;
                 let odds = family.expected_false(found.campaign.band, score, family.tested.len(), tails)?;
                 let calibrated = band.calibrated(score)?;
-                let reported = found.shape == Shape::Step && odds <= log.config.max_expected_false;
-                let mut candidate = reported.then(|| candidate(family, found, calibrated, odds))?;
+                let judged = bands(family.metric).contains(&found.campaign.band);
+                let reported = judged && found.shape == Shape::Step && odds <= log.config.max_expected_false;
+                let lasts =
+                    given::base(family.metric).is_none() || family.outlives_its_largest_day(found, tails);
+                let mut candidate =
+                    (reported && lasts).then(|| candidate(family, found, calibrated, odds))?;
                 if candidate.cause.is_none() && family.metric == Metric::Events {
                     candidate.cause = carriers.cause(&Rise { family, found, who: &candidate.who });
                 }
@@ -96,7 +121,7 @@ impl<'a> Rates<'a> {
     /// detectors found always is.
     pub(crate) fn outlives(&self, candidate: &Candidate, events: f64, tails: usize) -> bool {
         let of = |family: &&Family<'_>| {
-            family.detector() == candidate.detector
+            (family.detector(), family.metric) == (candidate.detector, candidate.metric)
                 && family.daily.table.view.dimension == candidate.dimension
         };
         let campaign = self.families.iter().find(of).and_then(|family| {
@@ -129,6 +154,12 @@ pub(crate) fn is_by(daily: &Daily<'_>, parts: &[Field]) -> bool {
     view.window <= Window::DAY && view.dimension.parts() == parts
 }
 
+/// The lengths that a metric is judged on. One large answer and one faulty client are a day's thing: of what is tested
+/// given another metric only what lasts is a finding, and only what is one without its largest day.
+fn bands(metric: Metric) -> &'static [Band] {
+    if given::base(metric).is_some() { &[Band::Long] } else { &Band::ALL }
+}
+
 /// Looks for the honest cause of every rise in the family's event counts.
 fn explain(family: &mut Family<'_>, log: &Log<'_>) {
     if family.metric != Metric::Events {
@@ -146,13 +177,16 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
     });
 }
 
-/// Families with too few entities borrow the heaviest tail of their detector and band.
+/// Families with too few entities borrow the heaviest tail of their detector, metric and band.
 pub(crate) fn borrow_tails(families: &mut [Family<'_>]) {
-    for detector in [Detector::Rate, Detector::Breadth, Detector::Share, Detector::Profile] {
+    let kinds: Vec<(Detector, Metric)> =
+        families.iter().map(|family| (family.detector(), family.metric)).collect();
+    for kind in kinds {
         for band in 0..Band::ALL.len() {
-            let alike = || families.iter().filter(|family| family.detector() == detector);
-            let worst = alike().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
-            for family in families.iter_mut().filter(|family| family.detector() == detector) {
+            let alike = |family: &Family<'_>| (family.detector(), family.metric) == kind;
+            let scales = families.iter().filter(|family| alike(family));
+            let worst = scales.filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| alike(family)) {
                 family.tails[band].borrow(worst);
             }
         }
@@ -166,13 +200,14 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
     let campaign = &found.campaign;
     let days = campaign.span();
     let timeline = family.timeline(found.entity);
-    let excess = campaign.observed - campaign.expected;
-    // Subjects beyond the expected are at least as many events.
+    let (observed, expected) = (found.unit * campaign.observed, found.unit * campaign.expected);
+    let excess = observed - expected;
+    // Subjects, misses and units of an answer beyond the expected are at least as many events.
     let excess_events = if family.metric == Metric::Events {
         excess
     } else {
         let events = family.daily.events_in(found.entity, &days);
-        excess.min(events)
+        (excess / found.unit).min(events)
     };
     Candidate {
         detector: family.detector(),
@@ -182,8 +217,8 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
         metric: family.metric,
         days,
         anchor: campaign.anchor,
-        observed: campaign.observed,
-        expected: campaign.expected,
+        observed,
+        expected,
         excess_events,
         level_per_day: level_per_day(family, found, &timeline),
         dispersion: campaign.dispersion,
@@ -199,10 +234,10 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
     }
 }
 
-/// The baseline's level, in counts a day. A share's is in counts per access to other objects: what it came to on the days
-/// outside the campaign is said instead.
+/// The baseline's level, in counts a day. What is counted given something else has one by that: what it came to on the
+/// days outside the campaign is said instead.
 fn level_per_day(family: &Family<'_>, found: &Found, timeline: &[(f64, f64)]) -> f64 {
-    if family.detector() != Detector::Share {
+    if !matches!(family.measure(), Measure::Share(_) | Measure::Given(_)) {
         return found.level.value;
     }
     let span = found.campaign.span();

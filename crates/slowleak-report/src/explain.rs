@@ -163,6 +163,7 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             "What is its own is learnt from its other days, and from its peers; whatever it did in all, {expected}{each} \
              {unit} not its own are expected of so much inside the interval. Seen were {observed}{each}."
         ),
+        Detector::Novelty => new_sources(leading),
         _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
              time, {expected}{each} are expected inside it. Seen were {observed}{each}."
@@ -170,7 +171,7 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     reasons.push(("Baseline", baseline));
 
-    if leading.dispersion > 0.0 && leading.expected > 0.0 {
+    if leading.detector != Detector::Novelty && leading.dispersion > 0.0 && leading.expected > 0.0 {
         // Counting noise and the rate's own.
         let spread = (leading.dispersion + 1.0 / leading.expected).sqrt();
         let apart = (leading.observed / leading.expected - 1.0) / spread;
@@ -193,11 +194,13 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
              they should.",
             words::full(leading.raw_score),
             words::full(leading.score),
-            if leading.detector == Detector::Birth {
-                "how rarely so many accesses, so many of them on one object and so many from sources of its own are seen at the \
-                 start"
-            } else {
-                "the log-likelihood ratio of a leak against the baseline"
+            match leading.detector {
+                Detector::Birth => {
+                    "how rarely so many accesses, so many of them on one object and so many from sources of its own are \
+                     seen at the start"
+                }
+                Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
+                _ => "the log-likelihood ratio of a leak against the baseline",
             },
         ),
     ));
@@ -208,6 +211,18 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     reasons.push(("Certainty", format!("{}.", capital(&certainty))));
     reasons
+}
+
+/// What new sources are held against.
+fn new_sources(leading: &Evidence) -> String {
+    let (observed, expected) = (words::full(leading.observed), words::full(leading.expected));
+    format!(
+        "Nobody had come from these sources before, and since then they did little else than this: {observed} \
+         accesses. Had they touched what the other sources with the same keys touch, {expected} would have been here. \
+         Each source has habits of its own; how strong they are was measured on the other sources of the key \
+         (correlation {}), and none of these is devoted to anything like that.",
+        significant(leading.dispersion)
+    )
 }
 
 /// At most two significant digits below a thousand, in the shortest notation.

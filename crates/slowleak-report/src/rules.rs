@@ -18,7 +18,8 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         | Detector::Burst
         | Detector::Birth
         | Detector::Profile
-        | Detector::Swap => None,
+        | Detector::Swap
+        | Detector::Novelty => None,
     }
 }
 

@@ -12,7 +12,7 @@ use slowleak_scan::columns::TextColumn;
 
 use crate::assemble::{ranked, table};
 use crate::cells::Cells;
-use crate::{Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
+use crate::{DayTable, Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
 use batch::Reading;
 use file::{Rows, ViewFile};
 
@@ -105,11 +105,9 @@ impl Stored {
     /// # Errors
     /// Those of [`Rollup::read`], in the columns that are gathered.
     pub fn gather(&self, gather: &mut Gather<'_>) -> Result<(), RollupError> {
-        let metrics = &[Metric::Events, Metric::Subjects];
-        Ok(self
-            .views
-            .iter()
-            .try_for_each(|view| view.groups(metrics, None, &mut |cells| gather.add(cells)))?)
+        Ok(self.views.iter().try_for_each(|view| {
+            view.groups(&DayTable::gathered(&view.dimension), None, &mut |cells| gather.add(cells))
+        })?)
     }
 
     /// The view as it is stored.
@@ -301,7 +299,7 @@ mod tests {
     use slowleak_scan::subject_hash;
 
     use super::*;
-    use crate::{DayTable, Sketch};
+    use crate::Sketch;
 
     /// Hours of an entity, and the subjects that it touched in each.
     type Touched = BTreeMap<(String, i64), BTreeSet<u32>>;

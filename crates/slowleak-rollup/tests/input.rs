@@ -508,7 +508,10 @@ fn absent_columns_cost_their_metrics_and_views_only() {
     let (rollup, coverage) = scan_with(&[file(&path)], &views, ScanOptions::default());
     let names: Vec<String> = rollup.tables.iter().map(|table| table.view.to_string()).collect();
     assert_eq!(names, ["key@1h:events", "key@1d:events"]);
-    assert_eq!(coverage.missing_columns, ["user", "source", "object", "subject", "rows", "bytes", "status"]);
+    assert_eq!(
+        coverage.missing_columns,
+        ["user", "source", "action", "object", "subject", "rows", "bytes", "status"]
+    );
 }
 
 #[test]

@@ -214,6 +214,7 @@ pub(crate) fn judge(
     let left_out = gather.left_out();
     let days = gather.finish(written);
     warn_of_missing_views(&days);
+    warn_of_unjudged_sources(&days);
     warn_of_missing_regions(&days, registry, judging);
     let issues = outside.issues(&days)?;
     let mut detection = detect(&days, rollup, Known { registry, issues: issues.as_ref() }, &judging.config)?;
@@ -263,6 +264,25 @@ fn warn_of_missing_views(days: &[DayTable]) {
                 view.window
             ));
         }
+    }
+}
+
+/// New sources are judged by who touched what from where; a rollup of an earlier version does not have it.
+fn warn_of_unjudged_sources(days: &[DayTable]) {
+    let of = |parts: &[Field]| days.iter().find(|table| table.view.dimension.parts() == parts);
+    let (Some(sources), Some(objects)) = (of(&[Field::Key, Field::Source]), of(&[Field::Key, Field::Object]))
+    else {
+        return;
+    };
+    match of(&[Field::Source, Field::Object]) {
+        None => warn(
+            "the rollup has no view by source+object: new sources are not judged by what they touch (count with --view \
+             source+object@7d:events, too)",
+        ),
+        Some(pairs) if [pairs, sources, objects].iter().any(|table| table.partial) => {
+            warn("more sources than are kept: new sources are not judged by what they touch");
+        }
+        Some(_) => {}
     }
 }
 

@@ -7,6 +7,7 @@ use slowleak_record::Field;
 use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
 use crate::finding::Detector;
+use crate::rate::given;
 
 /// Share of the shorter interval, and of the smaller excess, that two candidates must have in common.
 const SHARED: f64 = 0.5;
@@ -50,12 +51,18 @@ pub(crate) fn fold(
     let mut folds = absorb(folds, slices, outlives);
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
+        // What is new may be the purest and yet a small part of the leak: then it is evidence of it.
+        let most = fold.iter().map(|candidate| candidate.excess_events).fold(0.0, f64::max);
         // A burst is a part of a rise that lasts; it names a rise of a day better than the day does.
         let lasts = |c: &Candidate| {
             matches!(c.detector, Detector::Rate | Detector::Breadth | Detector::Share) && c.days.len() > 2
         };
         let lasting = fold.iter().any(lasts);
-        let part = |c: &Candidate| lasting && c.detector == Detector::Burst;
+        let part = |c: &Candidate| match c.detector {
+            Detector::Burst => lasting,
+            Detector::Novelty => c.excess_events < SHARED * most,
+            _ => false,
+        };
         fold.sort_by(|a, b| {
             let grade = |c: &Candidate| {
                 // Misuse, likelihoods, what is odd, what is minor.
@@ -161,6 +168,7 @@ fn alike(a: &Candidate, b: &Candidate) -> bool {
 fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Slices<'_>) -> f64 {
     let mut bound = a.excess_events.min(b.excess_events);
     let mut linked = false;
+    let answers = [a, b].iter().all(|one| given::base(one.metric).is_some());
     for (field, value) in &a.who {
         for (other_field, other_value) in &b.who {
             if field == other_field {
@@ -174,9 +182,10 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
             if let Some(inside) = slices.events(&pair, days) {
                 linked = true;
                 let elsewhere = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside) - inside;
-                // The pair's usual part in the interval, by a's own ratio of expected to the other days.
+                // The pair's usual part in the interval, by a's own ratio of expected to the other days. Where both
+                // are a rise of what accesses return, these need not be more than usual: they count themselves.
                 let outside: f64 = a.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - a.observed;
-                let usual = if outside > 0.0 { elsewhere * a.expected / outside } else { 0.0 };
+                let usual = if outside > 0.0 && !answers { elsewhere * a.expected / outside } else { 0.0 };
                 bound = bound.min((inside - usual).max(0.0));
             }
         }

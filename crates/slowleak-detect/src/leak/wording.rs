@@ -1,6 +1,6 @@
 //! One sentence for a person.
 
-use slowleak_record::Micros;
+use slowleak_record::{Field, Micros};
 use slowleak_rollup::Metric;
 
 use crate::candidate::{Candidate, Fact};
@@ -37,10 +37,20 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
                 "{who}: {observed} {seen} {when}, where {usual} were expected of so many accesses{still}{cause}"
             );
         }
+        Detector::Novelty => {
+            return format!(
+                "{who}: {observed} accesses by {} that did little else, {when}, where known sources would have made \
+                 {usual}{accounts}{still}",
+                newcomers(finding)
+            );
+        }
         _ => {}
     }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
+        Metric::Missing => "accesses to accounts that do not exist",
+        Metric::Rows => "records returned",
+        Metric::Bytes => "bytes returned",
         _ => "accesses",
     };
     let by = match finding.detector {
@@ -77,6 +87,22 @@ fn listed(names: &[String]) -> String {
         Some(more) if more > 0 => format!("{} and {more} more", names[..MOST].join(", ")),
         _ => names.join(", "),
     }
+}
+
+/// The new sources of a finding, the first of them by name.
+fn newcomers(finding: &Finding) -> String {
+    const NAMED: usize = 3;
+    let of_source = finding.evidence.iter().filter(|row| row.detector == Detector::Novelty);
+    let names: Vec<String> = of_source
+        .filter_map(|row| {
+            let place = row.dimension.parts().iter().position(|part| *part == Field::Source)?;
+            row.dimension.split(&row.entity).into_iter().nth(place)
+        })
+        .collect();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("{} source{plural} never seen before ({named}{more})", names.len())
 }
 
 fn date(time: Micros) -> String {

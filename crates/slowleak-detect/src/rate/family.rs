@@ -66,6 +66,8 @@ pub(crate) struct Found {
     pub(crate) entity: usize,
     pub(crate) campaign: Campaign,
     pub(crate) level: Level,
+    /// What one count stands for.
+    pub(crate) unit: f64,
     pub(crate) shape: Shape,
     /// Why it is honest, where the finer views say so.
     pub(crate) cause: Option<Cause>,
@@ -214,7 +216,7 @@ impl<'a> Family<'a> {
 
     fn pooled(&self, scatter: &[Scatter]) -> Pool {
         let pool = Pool::of(scatter);
-        if self.shares.is_some() { pool.scaled_by_calm(scatter) } else { pool }
+        if matches!(self.measure, Measure::Share(_)) { pool.scaled_by_calm(scatter) } else { pool }
     }
 
     fn scatter(&self, series: &Series, level: Level, masked: &[Range<usize>]) -> Scatter {
@@ -276,6 +278,7 @@ impl<'a> Family<'a> {
                 entity: self.tested[index],
                 campaign: if shape == Shape::Step { fit.rejudge(campaign, &steps) } else { campaign },
                 level,
+                unit: series.unit,
                 shape,
                 cause: None,
             })
@@ -301,7 +304,7 @@ impl<'a> Family<'a> {
     /// The detector in whose name the family's campaigns are reported.
     pub(crate) fn detector(&self) -> Detector {
         match self.measure {
-            Measure::Events => Detector::Rate,
+            Measure::Events | Measure::Given(_) => Detector::Rate,
             Measure::Subjects => Detector::Breadth,
             Measure::Share(_) => Detector::Share,
             Measure::Part(_) => Detector::Profile,
@@ -310,7 +313,7 @@ impl<'a> Family<'a> {
 
     /// Whether these are the event counts of the view by `field` alone.
     pub(crate) fn counts_events_of(&self, field: Field) -> bool {
-        self.detector() == Detector::Rate && self.daily.table.view.dimension.parts() == [field]
+        matches!(self.measure, Measure::Events) && self.daily.table.view.dimension.parts() == [field]
     }
 
     /// Expected number of leak-free ones among `entities` that score as much; `None` where there is no
@@ -345,6 +348,15 @@ impl<'a> Family<'a> {
         }
         let fit = Fit::new(&series, level, noise, self.config.tolerance);
         fit.rejudge(found.campaign.clone(), &self.masks[index]).score
+    }
+
+    /// Whether the campaign would be a finding still without its largest day.
+    pub(crate) fn outlives_its_largest_day(&self, found: &Found, tails: f64) -> bool {
+        let days = self.timeline(found.entity);
+        let inside = |day: &usize| found.campaign.episodes.iter().any(|days| days.contains(day));
+        let excess = (0..days.len()).filter(inside).map(|day| days[day].0 - days[day].1);
+        let largest = excess.fold(0.0, f64::max) / found.unit;
+        self.outlives(&found.campaign, largest, tails)
     }
 
     /// Whether the entity had a habit when the day came: present for weeks, lately too, and no newcomer any more.
@@ -415,7 +427,7 @@ impl<'a> Family<'a> {
         let (series, level) = self.baseline(index);
         // On a day of absence nothing is expected either.
         let pattern = |day: usize| if series.present[day] { series.pattern[day] } else { 0.0 };
-        let point = |day: usize| (series.counts[day], level.value * pattern(day));
+        let point = |day: usize| (series.unit * series.counts[day], series.unit * level.value * pattern(day));
         (0..series.counts.len()).map(point).collect()
     }
 }

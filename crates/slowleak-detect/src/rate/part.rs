@@ -152,6 +152,8 @@ pub(crate) enum Measure<'a> {
     Subjects,
     /// Accesses of a key to one object, given those to its others.
     Share(&'a Shares<'a>),
+    /// Misses or rows, given accesses; bytes, given rows.
+    Given(Metric),
     /// A part of them, given what is expected of it.
     Part(&'a Part),
 }
@@ -162,6 +164,7 @@ impl Measure<'_> {
         match self {
             Self::Events | Self::Share(_) => Metric::Events,
             Self::Subjects => Metric::Subjects,
+            Self::Given(metric) => metric,
             Self::Part(part) => part.metric,
         }
     }

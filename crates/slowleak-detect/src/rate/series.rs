@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::presence::presence;
+use crate::rate::given;
 use crate::rate::part::Measure;
 use crate::rate::peers::{Peers, Week, conditional_profile, weekday_profile};
 use crate::rate::share::Shares;
@@ -26,6 +27,8 @@ pub(crate) struct Series {
     pub(crate) pattern: Vec<f64>,
     /// The pattern if every day were a full working day: what a day off that is worked after all may reach.
     pub(crate) full_day: Vec<f64>,
+    /// What one count stands for: 1, but of rows and bytes what they come in; see [`crate::rate::given`].
+    pub(crate) unit: f64,
     /// Days that carry information about the entity.
     pub(crate) present: Vec<bool>,
     /// Days in which an interval may lie: presence less the first weeks of an entity born in the log.
@@ -52,7 +55,7 @@ impl Series {
         let week = conditional_profile(&counts, &pattern, &usual, grid);
         pattern.iter_mut().enumerate().for_each(|(day, siblings)| *siblings *= week[grid.weekday(day)]);
         let searched = searched(&present, birth_days);
-        Self { counts, full_day: pattern.clone(), pattern, present, searched }
+        Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched }
     }
 
     /// Reads the series of `entity`. Days in `masked` do not shape the pattern; where nobody has looked for what stands
@@ -80,7 +83,7 @@ impl Series {
         if let Measure::Part(part) = measure {
             let (mut counts, mut pattern) = (vec![0.0; grid.days()], vec![0.0; grid.days()]);
             part.fill(entity, &mut counts, &mut pattern);
-            return Self { counts, full_day: pattern.clone(), pattern, present, searched };
+            return Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched };
         }
         if let Measure::Subjects = measure {
             let mut counts = vec![0.0; grid.days()];
@@ -88,7 +91,13 @@ impl Series {
             let power = growth_power(&counts, &events, &counted);
             let pattern: Vec<f64> =
                 events.iter().map(|n| if *n > 0.0 { n.powf(power) } else { 0.0 }).collect();
-            return Self { counts, full_day: pattern.clone(), pattern, present, searched };
+            return Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched };
+        }
+        if let Measure::Given(metric) = measure
+            && let Some(base) = given::base(metric)
+        {
+            let (counts, pattern, unit) = given::read(daily, entity, metric, base, &events, &counted);
+            return Self { counts, full_day: pattern.clone(), pattern, unit, present, searched };
         }
         let usual = usual(&events, &peers.factor, &present, masked);
         let week = weekday_profile(&events, &usual, grid, &peers.week);
@@ -96,7 +105,7 @@ impl Series {
         let common: Vec<f64> = peers.factor.iter().map(|factor| factor.powf(loading)).collect();
         let pattern = (0..grid.days()).map(|day| week[grid.weekday(day)] * common[day]).collect();
         let full_day = (0..grid.days()).map(|day| week[grid.weekday(day)].max(1.0) * common[day]).collect();
-        Self { counts: events, pattern, full_day, present, searched }
+        Self { counts: events, pattern, full_day, unit: 1.0, present, searched }
     }
 
     /// Present days.

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod answers;
 mod births;
 mod bursts;
 mod causes;
+mod novelty;
 mod profile;
 mod rules;
 mod shares;
