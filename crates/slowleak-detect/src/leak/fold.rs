@@ -1,8 +1,10 @@
 //! One leak, one finding: candidates that count the same raw events at the same time belong together.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use slowleak_record::Field;
+use slowleak_rollup::Dimension;
 
 use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
@@ -13,6 +15,8 @@ use crate::rate::given;
 const SHARED: f64 = 0.5;
 /// A simpler name is preferred while its purity is at least this share of the best.
 const PURITY: f64 = 0.8;
+/// What has less than this share of the largest excess of its view in the leak does not name it.
+const PIECE: f64 = 0.5;
 
 /// Candidates of one leak, the leading one first.
 pub(crate) type Fold = Vec<Candidate>;
@@ -52,7 +56,7 @@ pub(crate) fn fold(
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
         // What is new may be the purest and yet a small part of the leak: then it is evidence of it.
-        let most = fold.iter().map(|candidate| candidate.excess_events).fold(0.0, f64::max);
+        let largest = fold.iter().map(|candidate| candidate.excess_events).fold(0.0, f64::max);
         // A burst is a part of a rise that lasts; it names a rise of a day better than the day does.
         let lasts = |c: &Candidate| {
             matches!(c.detector, Detector::Rate | Detector::Breadth | Detector::Share) && c.days.len() > 2
@@ -60,15 +64,22 @@ pub(crate) fn fold(
         let lasting = fold.iter().any(lasts);
         let part = |c: &Candidate| match c.detector {
             Detector::Burst => lasting,
-            Detector::Novelty => c.excess_events < SHARED * most,
+            Detector::Novelty => c.excess_events < SHARED * largest,
             _ => false,
         };
+        let mut most: BTreeMap<Dimension, f64> = BTreeMap::new();
+        for one in fold.iter() {
+            let most = most.entry(one.dimension.clone()).or_default();
+            *most = most.max(one.excess_events);
+        }
+        // A piece of a campaign can be surer than the whole.
+        let piece = |c: &Candidate| most.get(&c.dimension).is_some_and(|most| c.excess_events < PIECE * most);
         fold.sort_by(|a, b| {
             let grade = |c: &Candidate| {
                 // Misuse, likelihoods, what is odd, what is minor.
                 let weight =
                     c.grade().map_or(1, |grade| if grade == Grade::Misuse { 0 } else { 1 + grade as u8 });
-                (weight, part(c), c.purity() < PURITY * best, name_rank(c), line(c.detector))
+                (weight, part(c), c.purity() < PURITY * best, name_rank(c), line(c.detector), piece(c))
             };
             grade(a).cmp(&grade(b)).then_with(|| b.score.total_cmp(&a.score))
         });
