@@ -118,7 +118,10 @@ impl<'a> Family<'a> {
             let kept: Vec<Burst> = kept.iter().map(|burst| search.edged(&habit, burst)).collect();
             Lively {
                 scores,
-                habits: kept.iter().map(|burst| habits(&kept, burst, &clock)).collect(),
+                habits: kept
+                    .iter()
+                    .map(|burst| habits(&kept, burst, &clock).or_else(|| recurs(series, burst, &clock)))
+                    .collect(),
                 bursts: kept,
                 expected_by_day: days.map(day).collect(),
                 level_per_day: habit.level * 24.0,
@@ -240,6 +243,17 @@ fn habits(all: &[Burst], burst: &Burst, clock: &Clock) -> Option<Cause> {
     let near = |other: &&Burst| (hour(other) + 24 - hour(burst) + 1) % 24 <= 2;
     let (any, at_hour) = (others().count(), others().filter(near).count());
     (any >= HABIT || at_hour >= HABIT_AT_HOUR).then_some(Cause::Habit { times: any + 1 })
+}
+
+/// Whether the entity did about as much more at that time of some other days: a job that moved to another hour has no such
+/// profile yet, and may be too small to be a burst on each of them.
+fn recurs(series: &Series, burst: &Burst, clock: &Clock) -> Option<Cause> {
+    let day = crate::burst::clock::HOURS * clock.an_hour();
+    let least = burst.expected + 0.5 * (burst.observed - burst.expected);
+    let (length, own) = (burst.windows.len(), burst.windows.start);
+    let starts = (own % day..clock.windows()).step_by(day).filter(|start| *start != own);
+    let times = starts.filter(|start| series.count(&(*start..start + length)) >= least).count();
+    (times >= HABIT_AT_HOUR).then_some(Cause::Habit { times: times + 1 })
 }
 
 /// Entities with enough accesses for a habit, and with enough within two days for a burst.

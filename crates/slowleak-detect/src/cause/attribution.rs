@@ -19,8 +19,8 @@ use crate::finding::Share;
 const EXPLAINED: f64 = 0.5;
 /// A key or user born up to this many days before the rise can be its cause: newcomers take weeks to settle.
 const BIRTH_DAYS: usize = 28;
-/// By so many days into the log everybody has been seen who works at all regularly; who is first seen later is new.
-const KNOWN_DAYS: usize = 14;
+/// By so many days into the log everybody has been seen who works every week; who is first seen later is new.
+const KNOWN_DAYS: usize = 7;
 /// Days before and after the rise that are compared for a migration.
 const MIGRATION_DAYS: usize = 28;
 /// A key issued this many days before its first use or less counts as newly issued.
@@ -145,7 +145,7 @@ impl Excess<'_> {
         births: &Range<usize>,
     ) -> f64 {
         let before = KNOWN_DAYS..births.start;
-        if before.len() < KNOWN_DAYS {
+        if before.len() < 2 * KNOWN_DAYS {
             return 0.0;
         }
         let (mut count, mut events, mut days) = (0.0, 0.0, 0.0);
