@@ -201,7 +201,10 @@ impl<'a> Family<'a> {
         let birth_days = self.config.min_days;
         match &self.shares {
             Some(shares) => Series::share(self.daily, entity, shares, self.grid, masked, birth_days),
-            None => Series::read(self.daily, entity, self.metric, &self.peers, self.grid, masked, birth_days),
+            None => {
+                let masked = masked.unwrap_or_default();
+                Series::read(self.daily, entity, self.metric, &self.peers, self.grid, masked, birth_days)
+            }
         }
     }
 

@@ -34,7 +34,8 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Reads the series of a slice as its share of what its key does; `masked` as in [`Self::read`].
+    /// Reads the series of a slice as its share of what its key does. Days in `masked` do not shape the pattern; where
+    /// nobody has looked for what stands out yet, it is `None`, and the weekday profile is that of the quieter weeks.
     pub(crate) fn share(
         daily: &Daily<'_>,
         slice: usize,
@@ -56,8 +57,7 @@ impl Series {
         Self { counts, full_day: pattern.clone(), pattern, present, searched }
     }
 
-    /// Reads the series of `entity`. Days in `masked` do not shape the pattern; where nobody has looked for what stands
-    /// out yet, it is `None`, and the weekday profile is that of the quieter weeks.
+    /// Reads the series of `entity`. Days in `masked` do not shape the pattern.
     ///
     /// For events the pattern is weekday profile x common factor ^ loading; for subjects it is
     /// events ^ power, so that volume and season cancel.
@@ -67,13 +67,13 @@ impl Series {
         metric: Metric,
         peers: &Peers,
         grid: &Grid,
-        masked: Option<&[Range<usize>]>,
+        masked: &[Range<usize>],
         birth_days: usize,
     ) -> Self {
         let mut events = vec![0.0; grid.days()];
         daily.fill_events(entity, &mut events);
         let present = presence(&events, grid);
-        let counted = without(&present, masked.unwrap_or_default());
+        let counted = without(&present, masked);
         let searched = searched(&present, birth_days);
         if metric == Metric::Subjects {
             let mut counts = vec![0.0; grid.days()];
@@ -83,8 +83,7 @@ impl Series {
                 events.iter().map(|n| if *n > 0.0 { n.powf(power) } else { 0.0 }).collect();
             return Self { counts, full_day: pattern.clone(), pattern, present, searched };
         }
-        let usual = usual(&events, &peers.factor, &present, masked);
-        let week = weekday_profile(&events, &usual, grid, &peers.week);
+        let week = weekday_profile(&events, &counted, grid, &peers.week);
         let loading = loading(&events, &counted, &week, peers, grid);
         let common: Vec<f64> = peers.factor.iter().map(|factor| factor.powf(loading)).collect();
         let pattern = (0..grid.days()).map(|day| week[grid.weekday(day)] * common[day]).collect();
