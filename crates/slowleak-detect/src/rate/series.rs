@@ -59,7 +59,7 @@ impl Series {
     }
 
     /// Reads the series of `entity`. Days in `masked` do not shape the pattern; where nobody has looked for what stands
-    /// out yet, it is `None`, and the weekday profile is that of the quieter weeks.
+    /// out yet, it is `None`: then a share has its weekdays from the quieter weeks. (Of rare work these are chance.)
     ///
     /// For events the pattern is weekday profile x common factor ^ loading; for subjects it is
     /// events ^ power, so that volume and season cancel; a part of them brings its own.
@@ -99,8 +99,7 @@ impl Series {
             let (counts, pattern, unit) = given::read(daily, entity, metric, base, &events, &counted);
             return Self { counts, full_day: pattern.clone(), pattern, unit, present, searched };
         }
-        let usual = usual(&events, &peers.factor, &present, masked);
-        let week = weekday_profile(&events, &usual, grid, &peers.week);
+        let week = weekday_profile(&events, &counted, grid, &peers.week);
         let loading = loading(&events, &counted, &week, peers, grid);
         let common: Vec<f64> = peers.factor.iter().map(|factor| factor.powf(loading)).collect();
         let pattern = (0..grid.days()).map(|day| week[grid.weekday(day)] * common[day]).collect();
