@@ -32,8 +32,10 @@ pub(crate) struct Candidate {
     pub(crate) cause: Option<Cause>,
     /// Of a rule: what it states.
     pub(crate) fact: Option<Fact>,
-    /// What was seen, to end a sentence, where figures alone do not say it.
+    /// What was seen, in a part of a sentence, where figures alone do not say it.
     pub(crate) seen: Option<String>,
+    /// With whom it exchanged what it does.
+    pub(crate) partner: Option<String>,
     /// Exact start and end, where they are facts and not to be searched for.
     pub(crate) edges: Option<(Micros, Micros)>,
     /// Daily (observed, expected) over the whole grid.
@@ -64,6 +66,17 @@ impl Candidate {
     /// The grade of its fact, where it states one.
     pub(crate) fn grade(&self) -> Option<Grade> {
         self.fact.as_ref().map(|fact| fact.grade)
+    }
+
+    /// Its figures times the size of the units that they were in.
+    pub(crate) fn in_counts(&mut self, size: f64) {
+        let figures =
+            [&mut self.observed, &mut self.expected, &mut self.excess_events, &mut self.level_per_day];
+        figures.into_iter().for_each(|figure| *figure *= size);
+        self.timeline.iter_mut().for_each(|(observed, expected)| {
+            *observed *= size;
+            *expected *= size;
+        });
     }
 
     /// Part of the entity's traffic in the interval that is excess, 0 to 1.

@@ -10,6 +10,7 @@
 //! This crate knows rollups and registries; it knows neither files nor raw records.
 
 mod birth;
+mod burst;
 mod candidate;
 mod cause;
 mod config;
@@ -19,6 +20,7 @@ mod finding;
 mod leak;
 mod novelty;
 mod pattern;
+mod profile;
 mod quality;
 mod rate;
 mod rules;

@@ -29,6 +29,10 @@ const MIN_EVENTS: f64 = 5.0;
 const MIN_DAYS: usize = 2;
 /// Fewest known sources of a key whose mix can be told.
 const MIN_KNOWN: usize = 8;
+/// Part of a key's accesses to an object from which a rise would show...
+const MUCH: f64 = 0.05;
+/// ...and part of the new source's accesses that it must come to.
+const MADE_UP: f64 = 0.5;
 /// Part of a key's known sources that may be as devoted to something, half as unlikely, before it is its custom.
 const CUSTOM_SHARE: f64 = 1e-3;
 
@@ -101,7 +105,9 @@ impl<'a> Novelty<'a> {
             // Everybody may have turned to the object by then.
             let devotion =
                 if let_through(devotion.score) { self.at_the_time(source, key, devotion) } else { devotion };
-            let reported = let_through(devotion.score) && !self.is_custom(key, devotion);
+            let reported = let_through(devotion.score)
+                && !self.is_custom(key, devotion)
+                && !self.is_move(source, key, devotion);
             reported.then(|| Group::of(at, source, key, devotion, odds(devotion.score).unwrap_or(1.0)))
         };
         self.sources.all.iter().zip(&self.devotions).enumerate().filter_map(found).collect()
@@ -115,12 +121,23 @@ impl<'a> Novelty<'a> {
         Devotion { expected: share * source.events, score, ..devotion }
     }
 
+    /// Whether the source does much of what the key does with the object, which in all is no more than usual: a job that
+    /// moved to another host. A small part of it no total can tell from chance.
+    fn is_move(&self, source: &Source, key: usize, devotion: Devotion) -> bool {
+        let days = source.first..source.end;
+        let known = self.sources.here_and_usually(key, devotion.object, &days, self.log.grid.days());
+        known.is_some_and(|(here, usual)| {
+            devotion.hits >= MUCH * here && here - usual < MADE_UP * devotion.hits
+        })
+    }
+
     /// Whether known sources of the key, or those of another object, are devoted to something as well; or too few are
     /// known to say.
     fn is_custom(&self, key: usize, devotion: Devotion) -> bool {
         let (mut known, mut devoted) = (0, 0);
         for (source, own) in self.sources.all.iter().zip(&self.devotions) {
-            if source.home() != Some(key) {
+            // Sources that all batch jobs share have another key that they use more.
+            if source.keys.iter().all(|(used, _)| *used != key) {
                 continue;
             }
             let same = |own: &Devotion| own.object == devotion.object;

@@ -10,10 +10,12 @@ pub(crate) mod episode;
 pub(crate) mod family;
 pub(crate) mod given;
 pub(crate) mod noise;
+pub(crate) mod part;
 pub(crate) mod peers;
 pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod series;
+pub(crate) mod share;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, Window};
@@ -28,6 +30,8 @@ use crate::days::{Log, parts};
 use crate::finding::{Detector, Family as Examined};
 use crate::rate::episode::Band;
 use crate::rate::family::{Family, Found, Shape};
+use crate::rate::part::Measure;
+use crate::rate::share::Shares;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
@@ -44,16 +48,14 @@ pub(crate) struct Rates<'a> {
 }
 
 impl<'a> Rates<'a> {
-    /// Fits, searches and calibrates every view that is tested.
-    pub(crate) fn run(log: Log<'a>) -> Self {
-        let tested = |daily: &&Daily<'_>| {
-            let view = &daily.table.view;
-            view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
-        };
-        let family = |daily: &'a Daily<'a>, metric| Family::run(daily, metric, log.grid, log.config);
+    /// Fits, searches and calibrates every view that is tested, and the shares of keys where they are known.
+    pub(crate) fn run(log: Log<'a>, shares: Option<&'a Shares<'a>>) -> Self {
+        let tested = |daily: &&Daily<'_>| TESTED.iter().any(|parts| is_by(daily, parts));
+        let family = |daily: &'a Daily<'a>, measure| Family::run(daily, measure, log.grid, log.config);
         let mut families: Vec<Family<'a>> = Vec::new();
-        families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Metric::Events)));
-        families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Metric::Subjects)));
+        families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Measure::Events)));
+        families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Measure::Subjects)));
+        families.extend(shares.map(|shares| family(shares.slices, Measure::Share(shares))));
         let dimensions =
             |metric| if metric == Metric::Missing { &TESTED_MISSES[..] } else { &TESTED_ANSWERS };
         for metric in [Metric::Missing, Metric::Rows, Metric::Bytes] {
@@ -65,7 +67,9 @@ impl<'a> Rates<'a> {
                     && !daily.table.sum(metric).is_empty()
                     && given::base(metric).is_some_and(known)
             };
-            families.extend(log.dailies.iter().filter(counted).map(|daily| family(daily, metric)));
+            families.extend(
+                log.dailies.iter().filter(counted).map(|daily| family(daily, Measure::Given(metric))),
+            );
         }
         for family in &mut families {
             explain(family, &log);
@@ -113,6 +117,24 @@ impl<'a> Rates<'a> {
         families.iter().flat_map(of_family).collect()
     }
 
+    /// Whether a candidate would be one still without so many of its events, among `tails` of all detectors. What other
+    /// detectors found always is.
+    pub(crate) fn outlives(&self, candidate: &Candidate, events: f64, tails: usize) -> bool {
+        let of = |family: &&Family<'_>| {
+            (family.detector(), family.metric) == (candidate.detector, candidate.metric)
+                && family.daily.table.view.dimension == candidate.dimension
+        };
+        let campaign = self.families.iter().find(of).and_then(|family| {
+            let entity = family.daily.find(&candidate.entity)?;
+            let same = |found: &&Found| found.entity == entity && found.campaign.span() == candidate.days;
+            Some((family, family.campaigns.iter().find(same)?))
+        });
+        campaign.is_none_or(|(family, found)| {
+            let score = family.score_without(found, events);
+            family.is_finding(found.campaign.band, score, family.tested.len(), tails as f64)
+        })
+    }
+
     /// What was examined.
     pub(crate) fn examined(&self) -> Vec<Examined> {
         let examined = |family: &Family<'_>| Examined {
@@ -124,6 +146,12 @@ impl<'a> Rates<'a> {
         };
         self.families.iter().map(examined).collect()
     }
+}
+
+/// Whether a view has exactly these parts and windows of a day or less.
+pub(crate) fn is_by(daily: &Daily<'_>, parts: &[Field]) -> bool {
+    let view = &daily.table.view;
+    view.window <= Window::DAY && view.dimension.parts() == parts
 }
 
 /// The lengths that a metric is judged on. One large answer and one faulty client are a day's thing: of what is tested
@@ -149,35 +177,29 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
     });
 }
 
-/// Families with too few entities borrow the heaviest tail of their metric and band.
-fn borrow_tails(families: &mut [Family<'_>]) {
-    for metric in Metric::ALL {
+/// Families with too few entities borrow the heaviest tail of their detector, metric and band.
+pub(crate) fn borrow_tails(families: &mut [Family<'_>]) {
+    let kinds: Vec<(Detector, Metric)> =
+        families.iter().map(|family| (family.detector(), family.metric)).collect();
+    for kind in kinds {
         for band in 0..Band::ALL.len() {
-            let of_metric = || families.iter().filter(|family| family.metric == metric);
-            let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
-            for family in families.iter_mut().filter(|family| family.metric == metric) {
+            let alike = |family: &Family<'_>| (family.detector(), family.metric) == kind;
+            let scales = families.iter().filter(|family| alike(family));
+            let worst = scales.filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| alike(family)) {
                 family.tails[band].borrow(worst);
             }
         }
     }
 }
 
-/// The level a day, in the metric's unit. Given another metric it is what the days have of that, on average.
-fn level_per_day(family: &Family<'_>, found: &Found) -> f64 {
-    if given::base(family.metric).is_none() {
-        return found.level.value;
-    }
-    let days: Vec<f64> = family.timeline(found.entity).into_iter().map(|(_, expected)| expected).collect();
-    let active = days.iter().filter(|expected| **expected > 0.0).count();
-    days.iter().sum::<f64>() / active.max(1) as f64
-}
-
-fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
+pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64) -> Candidate {
     let dimension = family.daily.table.view.dimension.clone();
     let entity = family.daily.table.entities[found.entity].clone();
     let who = parts(&dimension, &entity);
     let campaign = &found.campaign;
     let days = campaign.span();
+    let timeline = family.timeline(found.entity);
     let (observed, expected) = (found.unit * campaign.observed, found.unit * campaign.expected);
     let excess = observed - expected;
     // Subjects, misses and units of an answer beyond the expected are at least as many events.
@@ -188,7 +210,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         (excess / found.unit).min(events)
     };
     Candidate {
-        detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
+        detector: family.detector(),
         dimension,
         entity,
         who,
@@ -198,7 +220,7 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         observed,
         expected,
         excess_events,
-        level_per_day: level_per_day(family, found),
+        level_per_day: level_per_day(family, found, &timeline),
         dispersion: campaign.dispersion,
         raw_score: campaign.score,
         score,
@@ -206,7 +228,21 @@ fn candidate(family: &Family<'_>, found: &Found, score: f64, expected_false: f64
         cause: found.cause.clone(),
         fact: None,
         seen: None,
+        partner: None,
         edges: None,
-        timeline: family.timeline(found.entity),
+        timeline,
     }
+}
+
+/// The baseline's level, in counts a day. What is counted given something else has one by that: what it came to on the
+/// days outside the campaign is said instead.
+fn level_per_day(family: &Family<'_>, found: &Found, timeline: &[(f64, f64)]) -> f64 {
+    if !matches!(family.measure(), Measure::Share(_) | Measure::Given(_)) {
+        return found.level.value;
+    }
+    let span = found.campaign.span();
+    let outside = timeline.iter().enumerate().filter(|(day, _)| !span.contains(day));
+    let days: Vec<f64> =
+        outside.map(|(_, (_, expected))| *expected).filter(|expected| *expected > 0.0).collect();
+    days.iter().sum::<f64>() / days.len().max(1) as f64
 }

@@ -140,18 +140,34 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
         (leading.observed, leading.expected, "")
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
-    let baseline = if leading.detector == Detector::Birth {
-        format!(
+    let baseline = match leading.detector {
+        Detector::Burst => format!(
+            "In the log as a whole the level is {level} {unit} a day. From the rest of its own day (or the weeks around, \
+             where they are busier), what it usually does at such an hour of the week, and what its peers do at the time, \
+             {expected} are expected in the interval. Seen were {observed}."
+        ),
+        Detector::Birth => format!(
             "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
              did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."
-        )
-    } else if leading.detector == Detector::Novelty {
-        new_sources(leading)
-    } else {
-        format!(
+        ),
+        Detector::Share => format!(
+            "Outside the interval the key's accesses to the object are {level} a day, and keep in step with its \
+             accesses to other objects; by what it did there, and what other keys did with this object, \
+             {expected}{each} are expected inside. Seen were {observed}{each}."
+        ),
+        Detector::Swap => format!(
+            "What it has done since fits what the other user did before, and the other's fits its own former habits. \
+             These account for {expected}{each} of the {observed}{each} since."
+        ),
+        Detector::Profile => format!(
+            "What is its own is learnt from its other days, and from its peers; whatever it did in all, {expected}{each} \
+             {unit} not its own are expected of so much inside the interval. Seen were {observed}{each}."
+        ),
+        Detector::Novelty => new_sources(leading),
+        _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
              time, {expected}{each} are expected inside it. Seen were {observed}{each}."
-        )
+        ),
     };
     reasons.push(("Baseline", baseline));
 
@@ -180,7 +196,8 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             words::full(leading.score),
             match leading.detector {
                 Detector::Birth => {
-                    "how rarely so many accesses and so many of them on one object are seen at the start"
+                    "how rarely so many accesses, so many of them on one object and so many from sources of its own are \
+                     seen at the start"
                 }
                 Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
                 _ => "the log-likelihood ratio of a leak against the baseline",
@@ -302,6 +319,18 @@ pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
         return rules::doubts(finding.detector);
     }
     let span = words::interval_brief(finding.start, finding.end);
+    if finding.detector == Detector::Swap {
+        let partner = finding
+            .shares
+            .first()
+            .map_or_else(|| "the other".to_owned(), |share| brief(&share.value, advice::WIDEST));
+        return vec![
+            format!("The two having exchanged their work: ask both, or who leads them, about {span}."),
+            format!(
+                "A name that was given to another person from then on: compare with the directory of {partner}."
+            ),
+        ];
+    }
     let mut doubts =
         vec![format!("A cause on record for {span}: a migration, a batch job, a new service, a campaign.")];
     if let Some(top) = finding.shares.iter().find(|share| share.share >= 0.2) {

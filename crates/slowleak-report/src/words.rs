@@ -6,7 +6,7 @@ mod times;
 
 use std::collections::BTreeMap;
 
-use slowleak_detect::{Family as Examined, Finding};
+use slowleak_detect::{Detector, Family as Examined, Finding};
 use slowleak_record::Field;
 use slowleak_rollup::{Dimension, Metric};
 
@@ -131,6 +131,16 @@ pub(crate) fn what(finding: &Finding) -> String {
         Metric::Bytes => bytes(finding.expected),
         _ => about(finding.expected),
     };
+    match finding.detector {
+        Detector::Swap => {
+            return format!(
+                "made {observed} in another's manner, of which {expected} such as before ({})",
+                growth(finding.observed, finding.expected)
+            );
+        }
+        Detector::Profile => return format!("made {observed} unlike its own where {expected} were expected"),
+        _ => (),
+    }
     let verb = match finding.metric {
         Metric::Subjects => "touched",
         Metric::Rows | Metric::Bytes => "read",

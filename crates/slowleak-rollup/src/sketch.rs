@@ -200,6 +200,11 @@ impl Sketch {
         }
     }
 
+    /// Where the sketch is exact, what it keeps of each subject: equal for equal subjects of any sketch, ascending.
+    pub fn exact(&self) -> Option<&[u32]> {
+        self.tokens()
+    }
+
     /// Bytes on the heap, about.
     pub(crate) fn heap_bytes(&self) -> usize {
         match &self.0 {

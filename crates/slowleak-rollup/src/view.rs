@@ -166,10 +166,11 @@ impl View {
     }
 
     /// The views that a run computes unless told otherwise: five dimensions per hour; who used which key
-    /// per day and which object per week, to tell migrations and newcomers from theft; what is touched from
-    /// which source per week, to tell what a new source is for; and distinct subjects per day.
+    /// per day and which object per week, to tell migrations and newcomers from theft; which actions a user
+    /// takes, to see work that is not theirs; what is touched from which source per week, to tell what a new
+    /// source is for; and distinct subjects per day.
     pub fn defaults() -> Vec<Self> {
-        use Field::{Key, Object, Source, User};
+        use Field::{Action, Key, Object, Source, User};
         use Metric::{Bytes, Denied, Error, Missing, Rows, Subjects};
         let view = |parts: &[Field], window, metrics: &[Metric]| {
             Self::new(Dimension(parts.to_vec()), window, metrics.iter().copied())
@@ -183,6 +184,7 @@ impl View {
             view(&[Key, Object], Window::HOUR, counts),
             view(&[Key, User], Window::DAY, &[]),
             view(&[User, Object], Window::WEEK, &[]),
+            view(&[User, Action], Window::DAY, &[]),
             view(&[Source, Object], Window::WEEK, &[]),
             view(&[Key], Window::DAY, &[Subjects]),
             view(&[User], Window::DAY, &[Subjects]),

@@ -115,6 +115,10 @@ pub(crate) fn gather<'a>(outside: &'a Outside, judging: &Judging) -> Gather<'a> 
         [Field::Key] if issued => true,
         [Field::Key, Field::User] => issued_to,
         [Field::Key] => registry.keys.contains_key(name),
+        [Field::Key, Field::Region] => {
+            let key = dimension.split(name).into_iter().next();
+            key.and_then(|key| registry.keys.get(&key)).is_some_and(|entry| !entry.regions.is_empty())
+        }
         [Field::User] => {
             registry.people.contains_key(name)
                 || registry.keys.values().any(|key| key.owner.as_deref() == Some(name))

@@ -161,6 +161,7 @@ impl Novelty<'_> {
             cause: None,
             fact: None,
             seen: None,
+            partner: None,
             edges: Some(edges),
             timeline,
         })

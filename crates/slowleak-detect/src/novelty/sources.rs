@@ -152,6 +152,23 @@ impl<'a> Sources<'a> {
         touched
     }
 
+    /// Events of a key with an object in some days, and in as many days at its usual pace; nothing where it is not known
+    /// by day.
+    pub(crate) fn here_and_usually(
+        &self,
+        key: usize,
+        object: usize,
+        days: &std::ops::Range<usize>,
+        all_days: usize,
+    ) -> Option<(f64, f64)> {
+        let dimension = &self.of_keys.table.view.dimension;
+        let name = dimension.join([self.keys[key].as_str(), self.objects[object].as_str()]);
+        let entity = self.of_keys.find(&name)?;
+        let here = self.of_keys.events_in(entity, days);
+        let outside = all_days.checked_sub(days.len()).filter(|outside| *outside > 0)?;
+        Some((here, (self.of_keys.total(entity) - here) / outside as f64 * days.len() as f64))
+    }
+
     /// Share of an object in what a key did in some days; 0 where it is not known by day.
     pub(crate) fn share_in(&self, key: usize, object: usize, days: &std::ops::Range<usize>) -> f64 {
         let join = |object: usize| {

@@ -39,14 +39,19 @@ pub(crate) struct Tail {
 
 impl Tail {
     /// Fits the tail of the given top scores.
-    pub(crate) fn fit(mut tops: Vec<f64>) -> Self {
+    pub(crate) fn fit(tops: Vec<f64>) -> Self {
+        Self::fit_without(tops, LEFT_OUT)
+    }
+
+    /// The same, where so many of the highest scores may be of leaks.
+    pub(crate) fn fit_without(mut tops: Vec<f64>, left_out: usize) -> Self {
         tops.sort_by(f64::total_cmp);
         if tops.len() < MIN_FITTED {
             return Self { tops, start: 0.0, scale: None };
         }
         // The score that a share of entities reaches, and that share as it really is.
         let reached = |share: f64| {
-            let above = ((share * tops.len() as f64) as usize).max(LEFT_OUT);
+            let above = ((share * tops.len() as f64) as usize).max(left_out);
             (tops[tops.len() - 1 - above], (above + 1) as f64 / tops.len() as f64)
         };
         let points = STRETCHES.map(reached);

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use slowleak_rollup::Metric;
-
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::presence::presence;
 use crate::rate::given;
-use crate::rate::peers::{Peers, Week, weekday_profile};
+use crate::rate::part::Measure;
+use crate::rate::peers::{Peers, Week, conditional_profile, weekday_profile};
+use crate::rate::share::Shares;
 
 /// How far an entity's response to common days is believed to lie from one, as a standard deviation.
 const LOADING_SPREAD: f64 = 0.5;
@@ -16,6 +16,9 @@ const LOADING_SPREAD: f64 = 0.5;
 const GROWTH_POWER: (f64, f64) = (0.9, 0.15);
 /// Relative variance of a day's count that regressions assume besides counting noise.
 const DAY_VARIANCE: f64 = 0.05;
+
+/// Fewest whole weeks of which the quieter half can tell of weekdays.
+const MIN_WEEKS: usize = 8;
 
 /// A series on the grid. `expected = level * pattern` for a level yet to be found.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,28 +36,56 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Reads the series of `entity`. Days in `masked` do not shape the pattern.
+    /// Reads the series of a slice as its share of what its key does; `masked` as in [`Self::read`].
+    fn share(
+        daily: &Daily<'_>,
+        slice: usize,
+        shares: &Shares<'_>,
+        grid: &Grid,
+        masked: Option<&[Range<usize>]>,
+        birth_days: usize,
+    ) -> Self {
+        let mut counts = vec![0.0; grid.days()];
+        daily.fill_events(slice, &mut counts);
+        let mut pattern = shares.pattern(slice, &counts);
+        let mut present = presence(&counts, grid);
+        // A day on which the key did nothing else says nothing of shares.
+        present.iter_mut().zip(&pattern).for_each(|(present, siblings)| *present &= *siblings > 0.0);
+        let usual = usual(&counts, &pattern, &present, masked);
+        let week = conditional_profile(&counts, &pattern, &usual, grid);
+        pattern.iter_mut().enumerate().for_each(|(day, siblings)| *siblings *= week[grid.weekday(day)]);
+        let searched = searched(&present, birth_days);
+        Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched }
+    }
+
+    /// Reads the series of `entity`. Days in `masked` do not shape the pattern; where nobody has looked for what stands
+    /// out yet, it is `None`: then a share has its weekdays from the quieter weeks. (Of rare work these are chance.)
     ///
     /// For events the pattern is weekday profile x common factor ^ loading; for subjects it is
-    /// events ^ power, so that volume and season cancel.
+    /// events ^ power, so that volume and season cancel; a part of them brings its own.
     pub(crate) fn read(
         daily: &Daily<'_>,
         entity: usize,
-        metric: Metric,
+        measure: Measure<'_>,
         peers: &Peers,
         grid: &Grid,
-        masked: &[Range<usize>],
+        masked: Option<&[Range<usize>]>,
         birth_days: usize,
     ) -> Self {
+        if let Measure::Share(shares) = measure {
+            return Self::share(daily, entity, shares, grid, masked, birth_days);
+        }
         let mut events = vec![0.0; grid.days()];
         daily.fill_events(entity, &mut events);
         let present = presence(&events, grid);
-        let mut counted = present.clone();
-        for range in masked {
-            counted[range.clone()].fill(false);
-        }
+        let counted = without(&present, masked.unwrap_or_default());
         let searched = searched(&present, birth_days);
-        if metric == Metric::Subjects {
+        if let Measure::Part(part) = measure {
+            let (mut counts, mut pattern) = (vec![0.0; grid.days()], vec![0.0; grid.days()]);
+            part.fill(entity, &mut counts, &mut pattern);
+            return Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched };
+        }
+        if let Measure::Subjects = measure {
             let mut counts = vec![0.0; grid.days()];
             daily.fill_subjects(entity, &mut counts);
             let power = growth_power(&counts, &events, &counted);
@@ -62,7 +93,9 @@ impl Series {
                 events.iter().map(|n| if *n > 0.0 { n.powf(power) } else { 0.0 }).collect();
             return Self { counts, full_day: pattern.clone(), pattern, unit: 1.0, present, searched };
         }
-        if let Some(base) = given::base(metric) {
+        if let Measure::Given(metric) = measure
+            && let Some(base) = given::base(metric)
+        {
             let (counts, pattern, unit) = given::read(daily, entity, metric, base, &events, &counted);
             return Self { counts, full_day: pattern.clone(), pattern, unit, present, searched };
         }
@@ -78,6 +111,41 @@ impl Series {
     pub(crate) fn days(&self) -> usize {
         self.present.iter().filter(|present| **present).count()
     }
+}
+
+/// The days that shape a weekday profile: those not masked. Before anything is masked, those of the quieter half of the
+/// weeks, by their counts over what is `expected` of them in proportion: a leak of weekends would else be a habit.
+fn usual(counts: &[f64], expected: &[f64], present: &[bool], masked: Option<&[Range<usize>]>) -> Vec<bool> {
+    if let Some(masked) = masked {
+        return without(present, masked);
+    }
+    let mut weeks: Vec<(f64, usize)> = Vec::new();
+    for start in (0..counts.len()).step_by(7) {
+        let days = || (start..(start + 7).min(counts.len())).filter(|day| present[*day]);
+        let sum = |of: &[f64]| days().map(|day| of[day]).sum::<f64>();
+        // Part of a week would pass for a quiet one, or a busy one.
+        if days().count() == 7 && sum(expected) > 0.0 {
+            weeks.push((sum(counts) / sum(expected), start));
+        }
+    }
+    if weeks.len() < MIN_WEEKS {
+        return present.to_vec();
+    }
+    weeks.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut usual = vec![false; present.len()];
+    for (_, start) in &weeks[..weeks.len().div_ceil(2)] {
+        usual[*start..start + 7].fill(true);
+    }
+    usual
+}
+
+/// The days of `present` that are not masked.
+pub(crate) fn without(present: &[bool], masked: &[Range<usize>]) -> Vec<bool> {
+    let mut counted = present.to_vec();
+    for range in masked {
+        counted[range.clone()].fill(false);
+    }
+    counted
 }
 
 /// Presence less the first `birth_days` of an entity that was not there in the log's first week.

@@ -4,9 +4,12 @@
 
 mod answers;
 mod births;
+mod bursts;
 mod causes;
 mod novelty;
+mod profile;
 mod rules;
+mod shares;
 mod world;
 
 use std::cell::RefCell;
