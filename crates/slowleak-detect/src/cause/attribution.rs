@@ -156,6 +156,8 @@ impl Excess<'_> {
                 (count, events, days) = (count + 1.0, events + here, days + life.len() as f64);
             }
         }
+        // How many come is no surer than so many can tell: of one alone, nothing is usual.
+        let count = f64::max(count - f64::sqrt(count), 0.0);
         let inside: usize = births.clone().map(|birth| self.days.end - birth.max(self.days.start)).sum();
         if days > 0.0 { count / before.len() as f64 * events / days * inside as f64 } else { 0.0 }
     }
