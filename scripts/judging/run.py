@@ -18,7 +18,8 @@ NIGHTS = (1, 2, 3, 4, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 240, 365, 550,
 
 def scan(scenario: Scenario, work: Path, out: Path, *more: object) -> list:
     registries = ["--keys", work / "keys.csv", "--people", work / "people.csv"] if scenario.registries else []
-    slowleak("scan", work / "logs", "--out", out, "--quiet", *registries, *more)
+    views = [argument for view in scenario.also_views for argument in ("--also-view", view)]
+    slowleak("scan", work / "logs", "--out", out, "--quiet", *registries, *views, *more)
     return findings_of(out)
 
 

@@ -16,6 +16,8 @@ class Scenario:
     target: str
     file: str = ""
     registries: bool = False
+    # Counted besides the default views.
+    also_views: tuple[str, ...] = ()
     at_least: dict[str, float] = field(default_factory=dict)
     at_most: dict[str, float] = field(default_factory=dict)
 

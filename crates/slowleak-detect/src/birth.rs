@@ -14,7 +14,9 @@
 //! volume        v = ln(n a day of activity)
 //! concentration c = ln((t + 1/2) / (n - t + 1/2)),  t of them on the object it reads most
 //! apartness     a = ln((s + 1/2) / (n - s + 1/2)),  s of them from sources that no older entity uses
-//! surprise      S = -ln P(v) - ln P(c) - ln P(a),   tails of the peers, exponential beyond their 60% quantile
+//! surprise      S = -ln P(v) - ln P(c) - ln P(a),   tails of the peers, exponential beyond their 60% quantile;
+//!                                                   P(a) no less than the part of all who are suspects, and
+//!                                                   P(c) P(a) than that of those who stand out in both, from six of them
 //! expected_false  = newcomers x tails x P(S),       P by the tail of the peers' own S
 //! ```
 //!
@@ -38,6 +40,7 @@ use crate::finding::Detector;
 use crate::leak::fold::Fold;
 use crate::leak::wording::count;
 use crate::rate::calibrate::{MIN_FITTED, Tail};
+use crate::severity::CAREFUL;
 
 /// Days of life, the first included, at which a newcomer is judged; one that is younger is judged by what it has done so
 /// far. The shorter is for who drains at once, the longer for who begins with a test.
@@ -46,6 +49,8 @@ const AGES: [usize; 2] = [3, 28];
 const APART: f64 = 0.5;
 /// Share of the peers that a suspect must exceed in volume, and in either of the shares.
 const BEYOND: [f64; 2] = [0.6, 0.9];
+/// More than so many newcomers that begin apart and on one object are a custom of the place, and no campaign.
+const CUSTOM: usize = 5;
 /// Credentials that are born; sources come and go, and objects are made by the hundred or never.
 const BORN: [Field; 2] = [Field::Key, Field::User];
 
@@ -63,8 +68,9 @@ struct Cohort {
     suspects: Vec<Suspect>,
     /// Tail of the peers' surprise, and of the suspects' own where they are many enough.
     tails: Vec<Tail>,
-    /// Accesses a day of the peer in the middle.
+    /// Accesses a day of the peer in the middle, and of one in twenty.
     usual: f64,
+    most: f64,
 }
 
 struct Suspect {
@@ -155,7 +161,7 @@ impl<'a> Births<'a> {
             expected,
             excess_events: observed,
             level_per_day: cohort.usual,
-            dispersion: 0.0,
+            dispersion: cohort.dispersion(expected),
             raw_score: suspect.surprise,
             score,
             expected_false: Some(odds),
@@ -182,9 +188,19 @@ impl Cohort {
             (Start::apartness, share),
         ]
         .map(|(of, beyond)| Trait::learn(of, beyond, &peers));
+        // Suspects are not among the peers: to begin apart is no rarer than they are, nor, where several do so on one
+        // object, is that.
+        let on_one = |start: &&Start| traits[1..].iter().all(|one| (one.of)(start) > one.least);
+        let on_one = suspects.iter().filter(on_one).count();
+        let among_all =
+            |count: usize| (count as f64 - 0.5).max(0.5) / (suspects.len() + peers.len()).max(1) as f64;
+        let apart = -among_all(suspects.len()).ln();
+        let both = if on_one > CUSTOM { -among_all(on_one).ln() } else { f64::INFINITY };
         // Without peers enough there is no tail, and nothing is said.
         let surprise = |start: &Start| {
-            traits.iter().map(|one| one.tail.calibrated((one.of)(start))).sum::<Option<f64>>()
+            let nats = traits.each_ref().map(|one| one.tail.calibrated((one.of)(start)));
+            let [volume, concentration, apartness] = nats;
+            Some(volume? + (concentration? + apartness?.min(apart)).min(both))
         };
         let mut tails = vec![Tail::fit(peers.iter().filter_map(surprise).collect())];
         let suspects: Vec<Suspect> = suspects
@@ -199,8 +215,11 @@ impl Cohort {
         }
         let mut volumes: Vec<f64> = peers.iter().map(Start::volume).collect();
         volumes.sort_by(f64::total_cmp);
-        let usual = volumes.get(volumes.len() / 2).map_or(0.0, |middle| middle.exp());
-        Self { field, newcomers, suspects, tails, usual }
+        let volume = |quantile: f64| {
+            let place = (quantile * volumes.len() as f64) as usize;
+            volumes.get(place).map_or(0.0, |volume| volume.exp())
+        };
+        Self { field, newcomers, suspects, tails, usual: volume(0.5), most: volume(0.95) }
     }
 
     /// Calibrated score, and how many honest newcomers score as much; by the tail that makes the least of it.
@@ -212,6 +231,12 @@ impl Cohort {
             Some((score, tail.expected_false(suspect.surprise, newcomers, tails, 1.0, 0.0)?))
         };
         self.tails.iter().map(by).collect::<Option<Vec<_>>>()?.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// That with which one in twenty honest totals exceeds what one in twenty peers would have done.
+    fn dispersion(&self, expected: f64) -> f64 {
+        let spread = (self.most / self.usual.max(1e-9) - 1.0) / CAREFUL;
+        (spread * spread - 1.0 / expected.max(1.0)).max(0.0)
     }
 
     /// What was seen, and against what; to end a sentence.

@@ -17,6 +17,8 @@ pub(crate) enum Cause {
     Carried { by: Field, carriers: Vec<Carrier> },
     /// The same people or sources left another key by as much.
     Migration { from: String },
+    /// The entity bursts like this now and then: so often in the log.
+    Habit { times: usize },
     /// So many entities of the view rose as much that it is more likely a custom.
     Common { count: usize },
 }
@@ -47,6 +49,7 @@ impl Cause {
                 let all: Vec<String> = carriers.iter().map(one).collect();
                 format!("explained by {}: within what a {by} does at times", all.join(" and "))
             }
+            Self::Habit { times } => format!("it does so now and then: {times} times in the log"),
             Self::Common { count } => {
                 format!("{count} of its kind rose as much: a custom, or more than one leak")
             }

@@ -1,9 +1,10 @@
 //! The order of detection: rules, detectors, folding, ranking.
 
-use slowleak_record::Registry;
+use slowleak_record::{Field, Registry};
 use slowleak_rollup::{DayTable, Lookup};
 
 use crate::birth::{self, Births};
+use crate::burst::Bursts;
 use crate::config::DetectConfig;
 use crate::days::Log;
 use crate::days::daily::Daily;
@@ -12,8 +13,10 @@ use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
 use crate::leak::Writer;
 use crate::leak::fold::fold;
+use crate::novelty::Novelty;
 use crate::profile::{Exchanges, Parts, Profiles};
 use crate::rate::Rates;
+use crate::rate::share::Shares;
 use crate::rules::Rules;
 use crate::rules::issues::Issues;
 use crate::severity::rank;
@@ -51,35 +54,51 @@ pub fn detect<'k, L: Lookup>(
     let subjects = finest(days.iter().filter(|table| !table.subjects.is_empty()));
     let mut dailies: Vec<Daily<'_>> = events.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let spread: Vec<Daily<'_>> =
-        events.iter().filter_map(|table| Daily::spread(table, &grid, &dailies)).collect();
+        events.iter().filter(spreads).filter_map(|table| Daily::spread(table, &grid, &dailies)).collect();
     dailies.extend(spread);
     let sketched: Vec<Daily<'_>> = subjects.iter().filter_map(|table| Daily::of(table, &grid)).collect();
     let slices = Slices::new(&dailies);
     let log = Log { grid: &grid, dailies: &dailies, sketched: &sketched, slices: &slices, registry, config };
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
-    let rates = Rates::run(log);
+    let shares = Shares::of(&log);
+    let rates = Rates::run(log, shares.as_ref());
     let births = Births::run(log);
+    let bursts = Bursts::run(log, rollup)?;
     let parts = Parts::of(&log);
     let profiles = Profiles::run(log, &parts);
     let exchanges = Exchanges::read(log, rollup)?;
-    let tails = rates.tails() + births.tails() + profiles.tails() + exchanges.tails();
+    let novelty = Novelty::run(log, &events);
+    let of_novelty = novelty.as_ref().map_or(0, Novelty::tails);
+    let tails =
+        rates.tails() + births.tails() + bursts.tails() + profiles.tails() + exchanges.tails() + of_novelty;
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
     let born = births.candidates(tails);
     let rises = birth::unexcused(&mut candidates, &born);
     candidates.extend(born);
+    candidates.extend(bursts.candidates(tails));
     candidates.extend(profiles.candidates(tails));
     candidates.extend(exchanges.candidates(tails));
+    if let Some(novelty) = &novelty {
+        candidates.extend(novelty.candidates(rollup, tails)?);
+    }
 
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
-    let mut folds = fold(candidates, &slices);
+    let mut folds = fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
     birth::join(&mut folds, rises);
     let mut findings: Vec<Finding> =
         folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
-    let scope = Scope { families: rates.examined(), end: Some(grid.end()) };
+    let mut families = rates.examined();
+    families.extend(novelty.as_ref().map(Novelty::examined));
+    let scope = Scope { families, end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })
+}
+
+/// Whether days of a view are wanted whose windows are longer: who touched what from where is only added up.
+fn spreads(table: &&&DayTable) -> bool {
+    table.view.dimension.parts() != [Field::Source, Field::Object]
 }
 
 /// For each dimension the table with the finest window, which has the most to say about edges.

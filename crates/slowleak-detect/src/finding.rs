@@ -77,17 +77,23 @@ pub enum Detector {
     Rate,
     /// More distinct subjects than the number of accesses explains.
     Breadth,
+    /// More of a key's accesses to one object than its other accesses, and other keys, explain.
+    Share,
+    /// Far more accesses in minutes or hours than the rest of the day explains.
+    Burst,
     /// A new key or user began as no other did.
     Birth,
     /// Accesses of a kind that is not the user's own.
     Profile,
     /// From a day on two users work as each other did before.
     Swap,
+    /// Sources never seen before that, once there, do little else than one thing.
+    Novelty,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -97,9 +103,12 @@ impl Detector {
         Self::StaleKey,
         Self::Rate,
         Self::Breadth,
+        Self::Share,
+        Self::Burst,
         Self::Birth,
         Self::Profile,
         Self::Swap,
+        Self::Novelty,
     ];
 
     /// The word of the contract.
@@ -114,15 +123,28 @@ impl Detector {
             Self::StaleKey => "stale_key",
             Self::Rate => "rate",
             Self::Breadth => "breadth",
+            Self::Share => "share",
+            Self::Burst => "burst",
             Self::Birth => "birth",
             Self::Profile => "profile",
             Self::Swap => "swap",
+            Self::Novelty => "novelty",
         }
     }
 
     /// Whether it states a fact rather than a likelihood.
     pub const fn is_rule(self) -> bool {
-        !matches!(self, Self::Rate | Self::Breadth | Self::Birth | Self::Profile | Self::Swap)
+        !matches!(
+            self,
+            Self::Rate
+                | Self::Breadth
+                | Self::Share
+                | Self::Burst
+                | Self::Birth
+                | Self::Profile
+                | Self::Swap
+                | Self::Novelty
+        )
     }
 }
 

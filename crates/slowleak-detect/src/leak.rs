@@ -6,7 +6,7 @@ pub(crate) mod fold;
 pub(crate) mod identity;
 pub(crate) mod wording;
 
-use slowleak_record::{Field, Micros};
+use slowleak_record::{Field, Micros, Window};
 use slowleak_rollup::{DayTable, Lookup, Metric, Table, View};
 
 use crate::candidate::Candidate;
@@ -37,6 +37,11 @@ impl<L: Lookup> Writer<'_, L> {
     pub(crate) fn finding(&self, members: &[Candidate]) -> Result<Finding, L::Error> {
         // Shares are of whole days, so they are taken before the figures move to the final edges.
         let shares = self.shares(&members[0]);
+        // A day may have several bursts.
+        let anchor = match members[0].edges {
+            Some((start, _)) if members[0].detector == Detector::Burst => Window::HOUR.floor(start),
+            _ => self.log.grid.start(members[0].anchor),
+        };
         let edged: Vec<(Candidate, (Micros, Micros))> =
             members.iter().map(|member| self.edged(member)).collect::<Result<_, _>>()?;
         let (members, bounds): (Vec<Candidate>, Vec<(Micros, Micros)>) = edged.into_iter().unzip();
@@ -72,7 +77,7 @@ impl<L: Lookup> Writer<'_, L> {
                 &lead.dimension.to_string(),
                 &lead.entity,
                 lead.metric.name(),
-                self.log.grid.start(lead.anchor),
+                anchor,
             ),
             rank: 0,
             severity,
@@ -172,11 +177,10 @@ impl<L: Lookup> Writer<'_, L> {
     }
 
     fn shares(&self, lead: &Candidate) -> Vec<Share> {
-        let excess = Excess {
-            who: &lead.who,
-            days: lead.days.clone(),
-            observed: lead.observed,
-            expected: lead.expected,
+        // Finer views are asked by day: of a burst's day, all but its excess is expected.
+        let observed = match lead.detector {
+            Detector::Burst => lead.timeline[lead.days.clone()].iter().map(|(observed, _)| observed).sum(),
+            _ => lead.observed,
         };
         if let Some(partner) = &lead.partner {
             return vec![Share {
@@ -186,6 +190,20 @@ impl<L: Lookup> Writer<'_, L> {
                 expected: lead.expected,
                 share: 1.0,
             }];
+        }
+        let expected = observed - (lead.observed - lead.expected);
+        let mut excess = Excess { who: &lead.who, days: lead.days.clone(), observed, expected };
+        // Of a day that a rule's misuse has a part of, the rest is somebody else's: only whole days tell, unless there is
+        // no rest.
+        let in_days: f64 = lead.timeline[lead.days.clone()].iter().map(|(observed, _)| observed).sum();
+        let partly = lead.detector.is_rule() && in_days > lead.observed;
+        if let Some((start, end)) = lead.edges.filter(|_| partly) {
+            let whole =
+                |day: &usize| self.log.grid.start(*day) >= start && self.log.grid.start(day + 1) <= end;
+            let days = || excess.days.clone().filter(whole);
+            let (Some(first), Some(last)) = (days().next(), days().next_back()) else { return Vec::new() };
+            excess.days = first..last + 1;
+            excess.observed = lead.timeline[first..=last].iter().map(|(observed, _)| observed).sum();
         }
         // Foreign accesses are a part, whose split nobody counted.
         let whole = lead.detector != Detector::Profile;

@@ -10,6 +10,7 @@
 //! This crate knows rollups and registries; it knows neither files nor raw records.
 
 mod birth;
+mod burst;
 mod candidate;
 mod cause;
 mod config;
@@ -17,6 +18,7 @@ mod days;
 mod detect;
 mod finding;
 mod leak;
+mod novelty;
 mod pattern;
 mod profile;
 mod quality;

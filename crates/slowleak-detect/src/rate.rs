@@ -8,12 +8,14 @@ pub(crate) mod baseline;
 pub(crate) mod calibrate;
 pub(crate) mod episode;
 pub(crate) mod family;
+pub(crate) mod given;
 pub(crate) mod noise;
 pub(crate) mod part;
 pub(crate) mod peers;
 pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod series;
+pub(crate) mod share;
 
 use rayon::prelude::*;
 use slowleak_record::{Field, Window};
@@ -29,9 +31,15 @@ use crate::finding::{Detector, Family as Examined};
 use crate::rate::episode::Band;
 use crate::rate::family::{Family, Found, Shape};
 use crate::rate::part::Measure;
+use crate::rate::share::Shares;
 
 /// Dimensions whose series are tested; slices by source only explain, since sources come and go.
 const TESTED: [&[Field]; 4] = [&[Field::Key], &[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+
+/// Dimensions of misses, and of rows and bytes. A key's answers grow when its people turn to another table, and so do a
+/// table's when another key reads it: of those the pair is judged alone.
+const TESTED_MISSES: [&[Field]; 3] = [&[Field::User], &[Field::Object], &[Field::Key, Field::Object]];
+const TESTED_ANSWERS: [&[Field]; 2] = [&[Field::User], &[Field::Key, Field::Object]];
 
 /// Every family of a run.
 pub(crate) struct Rates<'a> {
@@ -40,16 +48,29 @@ pub(crate) struct Rates<'a> {
 }
 
 impl<'a> Rates<'a> {
-    /// Fits, searches and calibrates every view that is tested.
-    pub(crate) fn run(log: Log<'a>) -> Self {
-        let tested = |daily: &&Daily<'_>| {
-            let view = &daily.table.view;
-            view.window <= Window::DAY && TESTED.contains(&view.dimension.parts())
-        };
+    /// Fits, searches and calibrates every view that is tested, and the shares of keys where they are known.
+    pub(crate) fn run(log: Log<'a>, shares: Option<&'a Shares<'a>>) -> Self {
+        let tested = |daily: &&Daily<'_>| TESTED.iter().any(|parts| is_by(daily, parts));
         let family = |daily: &'a Daily<'a>, measure| Family::run(daily, measure, log.grid, log.config);
         let mut families: Vec<Family<'a>> = Vec::new();
         families.extend(log.dailies.iter().filter(tested).map(|daily| family(daily, Measure::Events)));
         families.extend(log.sketched.iter().filter(tested).map(|daily| family(daily, Measure::Subjects)));
+        families.extend(shares.map(|shares| family(shares.slices, Measure::Share(shares))));
+        let dimensions =
+            |metric| if metric == Metric::Missing { &TESTED_MISSES[..] } else { &TESTED_ANSWERS };
+        for metric in [Metric::Missing, Metric::Rows, Metric::Bytes] {
+            let counted = |daily: &&Daily<'_>| {
+                let dimension = daily.table.view.dimension.parts();
+                let known = |metric| metric == Metric::Events || !daily.table.sum(metric).is_empty();
+                dimensions(metric).contains(&dimension)
+                    && daily.table.view.window <= Window::DAY
+                    && !daily.table.sum(metric).is_empty()
+                    && given::base(metric).is_some_and(known)
+            };
+            families.extend(
+                log.dailies.iter().filter(counted).map(|daily| family(daily, Measure::Given(metric))),
+            );
+        }
         for family in &mut families {
             explain(family, &log);
             family.calibrate();
@@ -60,7 +81,7 @@ impl<'a> Rates<'a> {
 
     /// How many tails of scores there are, over which error control is shared.
     pub(crate) fn tails(&self) -> usize {
-        self.families.len() * Band::ALL.len()
+        self.families.iter().map(|family| bands(family.metric).len()).sum()
     }
 
     /// Every campaign that error control lets through, among `tails` of all detectors, with its honest cause where it
@@ -76,8 +97,12 @@ impl<'a> Rates<'a> {
                 let score = found.campaign.score;
                 let odds = family.expected_false(found.campaign.band, score, family.tested.len(), tails)?;
                 let calibrated = band.calibrated(score)?;
-                let reported = found.shape == Shape::Step && odds <= log.config.max_expected_false;
-                let mut candidate = reported.then(|| candidate(family, found, calibrated, odds))?;
+                let judged = bands(family.metric).contains(&found.campaign.band);
+                let reported = judged && found.shape == Shape::Step && odds <= log.config.max_expected_false;
+                let lasts =
+                    given::base(family.metric).is_none() || family.outlives_its_largest_day(found, tails);
+                let mut candidate =
+                    (reported && lasts).then(|| candidate(family, found, calibrated, odds))?;
                 if candidate.cause.is_none() && family.metric == Metric::Events {
                     candidate.cause = carriers.cause(&Rise { family, found, who: &candidate.who });
                 }
@@ -92,6 +117,24 @@ impl<'a> Rates<'a> {
         families.iter().flat_map(of_family).collect()
     }
 
+    /// Whether a candidate would be one still without so many of its events, among `tails` of all detectors. What other
+    /// detectors found always is.
+    pub(crate) fn outlives(&self, candidate: &Candidate, events: f64, tails: usize) -> bool {
+        let of = |family: &&Family<'_>| {
+            (family.detector(), family.metric) == (candidate.detector, candidate.metric)
+                && family.daily.table.view.dimension == candidate.dimension
+        };
+        let campaign = self.families.iter().find(of).and_then(|family| {
+            let entity = family.daily.find(&candidate.entity)?;
+            let same = |found: &&Found| found.entity == entity && found.campaign.span() == candidate.days;
+            Some((family, family.campaigns.iter().find(same)?))
+        });
+        campaign.is_none_or(|(family, found)| {
+            let score = family.score_without(found, events);
+            family.is_finding(found.campaign.band, score, family.tested.len(), tails as f64)
+        })
+    }
+
     /// What was examined.
     pub(crate) fn examined(&self) -> Vec<Examined> {
         let examined = |family: &Family<'_>| Examined {
@@ -103,6 +146,18 @@ impl<'a> Rates<'a> {
         };
         self.families.iter().map(examined).collect()
     }
+}
+
+/// Whether a view has exactly these parts and windows of a day or less.
+pub(crate) fn is_by(daily: &Daily<'_>, parts: &[Field]) -> bool {
+    let view = &daily.table.view;
+    view.window <= Window::DAY && view.dimension.parts() == parts
+}
+
+/// The lengths that a metric is judged on. One large answer and one faulty client are a day's thing: of what is tested
+/// given another metric only what lasts is a finding, and only what is one without its largest day.
+fn bands(metric: Metric) -> &'static [Band] {
+    if given::base(metric).is_some() { &[Band::Long] } else { &Band::ALL }
 }
 
 /// Looks for the honest cause of every rise in the family's event counts.
@@ -122,13 +177,16 @@ fn explain(family: &mut Family<'_>, log: &Log<'_>) {
     });
 }
 
-/// Families with too few entities borrow the heaviest tail of their metric and band.
+/// Families with too few entities borrow the heaviest tail of their detector, metric and band.
 pub(crate) fn borrow_tails(families: &mut [Family<'_>]) {
-    for metric in [Metric::Events, Metric::Subjects] {
+    let kinds: Vec<(Detector, Metric)> =
+        families.iter().map(|family| (family.detector(), family.metric)).collect();
+    for kind in kinds {
         for band in 0..Band::ALL.len() {
-            let of_metric = || families.iter().filter(|family| family.metric == metric);
-            let worst = of_metric().filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
-            for family in families.iter_mut().filter(|family| family.metric == metric) {
+            let alike = |family: &Family<'_>| (family.detector(), family.metric) == kind;
+            let scales = families.iter().filter(|family| alike(family));
+            let worst = scales.filter_map(|family| family.tails[band].scale).max_by(f64::total_cmp);
+            for family in families.iter_mut().filter(|family| alike(family)) {
                 family.tails[band].borrow(worst);
             }
         }
@@ -141,26 +199,28 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
     let who = parts(&dimension, &entity);
     let campaign = &found.campaign;
     let days = campaign.span();
-    let excess = campaign.observed - campaign.expected;
-    // Subjects beyond the expected are at least as many events.
+    let timeline = family.timeline(found.entity);
+    let (observed, expected) = (found.unit * campaign.observed, found.unit * campaign.expected);
+    let excess = observed - expected;
+    // Subjects, misses and units of an answer beyond the expected are at least as many events.
     let excess_events = if family.metric == Metric::Events {
         excess
     } else {
         let events = family.daily.events_in(found.entity, &days);
-        excess.min(events)
+        (excess / found.unit).min(events)
     };
     Candidate {
-        detector: if family.metric == Metric::Subjects { Detector::Breadth } else { Detector::Rate },
+        detector: family.detector(),
         dimension,
         entity,
         who,
         metric: family.metric,
         days,
         anchor: campaign.anchor,
-        observed: campaign.observed,
-        expected: campaign.expected,
+        observed,
+        expected,
         excess_events,
-        level_per_day: found.level.value,
+        level_per_day: level_per_day(family, found, &timeline),
         dispersion: campaign.dispersion,
         raw_score: campaign.score,
         score,
@@ -170,6 +230,19 @@ pub(crate) fn candidate(family: &Family<'_>, found: &Found, score: f64, expected
         seen: None,
         partner: None,
         edges: None,
-        timeline: family.timeline(found.entity),
+        timeline,
     }
+}
+
+/// The baseline's level, in counts a day. What is counted given something else has one by that: what it came to on the
+/// days outside the campaign is said instead.
+fn level_per_day(family: &Family<'_>, found: &Found, timeline: &[(f64, f64)]) -> f64 {
+    if !matches!(family.measure(), Measure::Share(_) | Measure::Given(_)) {
+        return found.level.value;
+    }
+    let span = found.campaign.span();
+    let outside = timeline.iter().enumerate().filter(|(day, _)| !span.contains(day));
+    let days: Vec<f64> =
+        outside.map(|(_, (_, expected))| *expected).filter(|expected| *expected > 0.0).collect();
+    days.iter().sum::<f64>() / days.len().max(1) as f64
 }

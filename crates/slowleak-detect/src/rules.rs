@@ -96,8 +96,11 @@ impl Rules<'_> {
         {
             daily.active(entity).for_each(|(day, events)| timeline[day].0 = events);
         }
-        let day = |time: Micros| self.grid.day(time).unwrap_or(0);
-        let days = day(misuse.used.start)..day(Micros(misuse.used.end.0 - 1)) + 1;
+        // Records whose clocks were wrong lie beside the grid.
+        let last = self.grid.days().saturating_sub(1);
+        let days = self.grid.clip_times(&misuse.used);
+        let start = days.start.min(last);
+        let days = start..days.end.max(start + 1);
         Candidate {
             detector: suspect.detector,
             who: dimension.parts().iter().copied().zip(dimension.split(&entity)).collect(),

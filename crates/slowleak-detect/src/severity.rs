@@ -6,7 +6,7 @@ use crate::finding::{Finding, Severity};
 
 /// Standard deviations between what is expected and the most that is still taken to be honest: one in twenty honest
 /// totals is higher.
-const CAREFUL: f64 = 1.645;
+pub(crate) const CAREFUL: f64 = 1.645;
 
 /// The part of a candidate's traffic in the interval that is excess at the least, 0 to 1: what would be left if the
 /// honest traffic had been as high as it is in one of twenty such intervals. Its variance is that of counting and of the

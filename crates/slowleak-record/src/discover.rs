@@ -2,6 +2,7 @@
 //! understood), or a glob. The answer is sorted and free of repeats, so that neither the order of the
 //! arguments nor that of the folder listing reaches the result.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
@@ -66,7 +67,8 @@ fn percent_decode(text: &str) -> String {
 ///
 /// In a folder every `*.parquet` and `*.parq` file counts, at any depth, except under names that start
 /// with `_` or `.` (the convention of Spark and Hive for logs and temporary files). A file that is named
-/// outright is taken whatever its name is.
+/// outright is taken whatever its name is. A file that is reached by several paths counts once, under the first of
+/// them in order.
 ///
 /// # Errors
 /// A path does not exist, can not be listed, is not a valid glob, or means no file at all; an object-store
@@ -96,7 +98,9 @@ pub fn discover<P: AsRef<Path>>(paths: &[P]) -> InputResult<Vec<InputFile>> {
     }
     let mut files: Vec<InputFile> = found.into_iter().map(InputFile::new).collect();
     files.sort();
-    files.dedup();
+    // `logs` and `./logs` are one folder, a link and what it links to one file: records count once.
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
     Ok(files)
 }
 
@@ -194,6 +198,8 @@ mod tests {
         let (a, b) = (dir.path().join("a.parquet"), dir.path().join("b.parquet"));
         let once = discover(&[dir.path()]).unwrap();
         assert_eq!(discover(&[&b, &a, &b]).unwrap(), once);
+        let folder = dir.path().join("..").join(dir.path().file_name().unwrap());
+        assert_eq!(discover(&[dir.path(), &folder]).unwrap().len(), 2, "one folder by two names");
     }
 
     #[test]

@@ -141,9 +141,19 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     let (observed, expected) = (words::figure(metric, observed), words::figure(metric, expected));
     let baseline = match leading.detector {
+        Detector::Burst => format!(
+            "In the log as a whole the level is {level} {unit} a day. From the rest of its own day (or the weeks around, \
+             where they are busier), what it usually does at such an hour of the week, and what its peers do at the time, \
+             {expected} are expected in the interval. Seen were {observed}."
+        ),
         Detector::Birth => format!(
             "It is new and has no habit of its own: it is held against how the others of its kind began, half of which \
              did {level} {unit} or fewer on a day of activity. Seen were {observed}{each}."
+        ),
+        Detector::Share => format!(
+            "Outside the interval the key's accesses to the object are {level} a day, and keep in step with its \
+             accesses to other objects; by what it did there, and what other keys did with this object, \
+             {expected}{each} are expected inside. Seen were {observed}{each}."
         ),
         Detector::Swap => format!(
             "What it has done since fits what the other user did before, and the other's fits its own former habits. \
@@ -153,6 +163,7 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             "What is its own is learnt from its other days, and from its peers; whatever it did in all, {expected}{each} \
              {unit} not its own are expected of so much inside the interval. Seen were {observed}{each}."
         ),
+        Detector::Novelty => new_sources(leading),
         _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
              time, {expected}{each} are expected inside it. Seen were {observed}{each}."
@@ -160,7 +171,7 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     reasons.push(("Baseline", baseline));
 
-    if leading.dispersion > 0.0 && leading.expected > 0.0 {
+    if leading.detector != Detector::Novelty && leading.dispersion > 0.0 && leading.expected > 0.0 {
         // Counting noise and the rate's own.
         let spread = (leading.dispersion + 1.0 / leading.expected).sqrt();
         let apart = (leading.observed / leading.expected - 1.0) / spread;
@@ -183,10 +194,13 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
              they should.",
             words::full(leading.raw_score),
             words::full(leading.score),
-            if leading.detector == Detector::Birth {
-                "how rarely so many accesses and so many of them on one object are seen at the start"
-            } else {
-                "the log-likelihood ratio of a leak against the baseline"
+            match leading.detector {
+                Detector::Birth => {
+                    "how rarely so many accesses, so many of them on one object and so many from sources of its own are \
+                     seen at the start"
+                }
+                Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
+                _ => "the log-likelihood ratio of a leak against the baseline",
             },
         ),
     ));
@@ -197,6 +211,18 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     reasons.push(("Certainty", format!("{}.", capital(&certainty))));
     reasons
+}
+
+/// What new sources are held against.
+fn new_sources(leading: &Evidence) -> String {
+    let (observed, expected) = (words::full(leading.observed), words::full(leading.expected));
+    format!(
+        "Nobody had come from these sources before, and since then they did little else than this: {observed} \
+         accesses. Had they touched what the other sources with the same keys touch, {expected} would have been here. \
+         Each source has habits of its own; how strong they are was measured on the other sources of the key \
+         (correlation {}), and none of these is devoted to anything like that.",
+        significant(leading.dispersion)
+    )
 }
 
 /// At most two significant digits below a thousand, in the shortest notation.

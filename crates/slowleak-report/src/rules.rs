@@ -12,7 +12,14 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         Detector::KeyOutsideRegion => Some("was used from a region that it is not allowed"),
         Detector::DormantKey => Some("was used again after a long silence"),
         Detector::StaleKey => Some("is used with a secret older than the policy allows"),
-        Detector::Rate | Detector::Breadth | Detector::Birth | Detector::Profile | Detector::Swap => None,
+        Detector::Rate
+        | Detector::Breadth
+        | Detector::Share
+        | Detector::Burst
+        | Detector::Birth
+        | Detector::Profile
+        | Detector::Swap
+        | Detector::Novelty => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a scan plan to counted cells, in one parallel pass. In: units of records. Out: the cells of all workers and
 //! the account of what was read.
 //!
-//! Each worker takes the next unit in time order and counts into cells of its own, under ids of its own; where these
+//! Each worker takes the next unit, in the order of the files' paths, and counts into cells of its own, under ids of its own; where these
 //! outgrow its memory it writes them as a sorted run and begins anew.
 //!
 //! A file that breaks half-way must leave no trace, or a second run after its repair would count twice.
@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, Micros};
@@ -56,13 +56,16 @@ pub fn count(
     let silent = |_| ();
     let mut pass = pass(plan, views, memory, progress)?;
     let mut rest = None;
-    while !pass.broken.is_empty() {
-        let next = rest.as_ref().unwrap_or(plan).without(&pass.broken);
-        pass = self::pass(&next, views, memory, &silent)?;
-        rest = Some(next);
+    loop {
+        match pass {
+            Pass::Whole(whole) => return Ok(*whole),
+            Pass::Broken(files) => {
+                let next = rest.as_ref().unwrap_or(plan).without(&files);
+                pass = self::pass(&next, views, memory, &silent)?;
+                rest = Some(next);
+            }
+        }
     }
-    let (counts, coverage) = pass.whole;
-    Ok((counts, coverage))
 }
 
 /// The fields that `views` need, for [`Plan::new`].
@@ -72,10 +75,11 @@ pub fn fields(views: &[View]) -> FieldSet {
     parts.chain(metrics).chain([Field::Time]).collect()
 }
 
-struct Pass {
-    whole: (Counts, Coverage),
-    /// Where there are any, `whole` holds some records of these files.
-    broken: Vec<InputError>,
+enum Pass {
+    Whole(Box<(Counts, Coverage)>),
+    /// These files broke half-way; what was counted has some of their records and is gone, so that its memory is free
+    /// for the next pass.
+    Broken(Vec<InputError>),
 }
 
 fn pass(
@@ -101,13 +105,22 @@ fn pass(
                     Err(RollupError::Input(error)) => {
                         broken.lock().unwrap_or_else(PoisonError::into_inner).push(error);
                     }
-                    read => read?,
+                    Err(error) => {
+                        // The run has failed: nobody takes another unit.
+                        next.store(plan.units().len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                    Ok(()) => {}
                 }
             }
             Ok(worker.finish())
         })
         .collect();
     let mut workers = workers?;
+    let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !broken.is_empty() {
+        return Ok(Pass::Broken(broken));
+    }
     let coverage = coverage(plan, &workers);
     let mut profile = Profile::default();
     workers.iter().for_each(|worker| profile.merge(&worker.profile));
@@ -121,17 +134,22 @@ fn pass(
             Held::Memory(parts)
         }
         Some(memory) => {
-            let since = Instant::now();
-            let last = parts.into_par_iter().map(|part| spill(&views, part, &memory.folder));
-            runs.extend(last.collect::<Result<Vec<Run>, _>>()?);
+            let last = parts.into_par_iter().map(|part| {
+                let since = Instant::now();
+                spill(&views, part, &memory.folder, None).map(|run| (run, since.elapsed()))
+            });
+            for (run, time) in last.collect::<Result<Vec<(Run, Duration)>, _>>()? {
+                runs.push(run);
+                profile.record(Step::Spill, time);
+            }
             give_back();
+            let since = Instant::now();
             let runs = merge_runs(&views, runs, &memory.folder, dealt.run_buffer)?;
             profile.record(Step::Spill, since.elapsed());
             Held::Runs(runs)
         }
     };
-    let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Pass { whole: (Counts::new(views, held, profile, dealt), coverage), broken })
+    Ok(Pass::Whole(Box::new((Counts::new(views, held, profile, dealt), coverage))))
 }
 
 /// The views that the fields allow, with the metrics that they allow; sorted, one a dimension and window.

@@ -151,6 +151,9 @@ impl Narrow {
     }
 }
 
+/// The least that an allocator takes for anything.
+const CHUNK: usize = 32;
+
 impl Closed {
     /// Closes a block and leaves its room to be used again: it is empty afterwards.
     pub(crate) fn of(block: &mut Block, shape: &Shape) -> Self {
@@ -174,7 +177,11 @@ impl Closed {
 
     /// Bytes on the heap, about.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(self.entities.as_slice())
+        // Where windows are many and cells few, what a block is made of outweighs what is in it.
+        let allocations = 3 + self.columns.len();
+        allocations * CHUNK
+            + size_of_val(self.columns.as_slice())
+            + size_of_val(self.entities.as_slice())
             + self.columns.iter().map(Narrow::bytes).sum::<usize>()
             + size_of_val(self.sketches.as_slice())
             + self.sketch_bytes

@@ -115,12 +115,17 @@ impl Counts {
     }
 }
 
-/// Writes what a worker has counted as a sorted run.
+/// Writes what a worker has counted as a sorted run, after the `last` that it wrote.
 ///
 /// # Errors
 /// The disk is full, or a view has too many cells.
-pub(crate) fn spill(views: &[View], part: Part, folder: &Path) -> Result<Run, RollupError> {
-    let mut writer = RunWriter::new(folder)?;
+pub(crate) fn spill(
+    views: &[View],
+    part: Part,
+    folder: &Path,
+    last: Option<&Run>,
+) -> Result<Run, RollupError> {
+    let mut writer = RunWriter::new(folder, last)?;
     assemble(views, vec![part], &mut |_, assembly, sources, _| {
         writer.start_view();
         loop {

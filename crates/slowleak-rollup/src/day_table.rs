@@ -2,15 +2,17 @@
 //! the memory: hours are added up, and a sketch of up to a kilobyte leaves its estimate of eight bytes.
 //!
 //! Estimates can not be added up, so that of a day is taken from the union of its windows. It keeps all its bits:
-//! whoever unites the same sketches gets the same number.
+//! whoever unites the same sketches gets the same number. Rows, bytes and misses are whole numbers that are added up
+//! first and then kept as 32-bit floats (seven digits): statistics need no more, and a day of an entity costs 4 bytes
+//! each. Views by source do without: what is judged are keys, users and objects.
 
 use std::ops::Range;
 
 use ahash::HashMap;
 use rayon::prelude::*;
-use slowleak_record::Micros;
+use slowleak_record::{Field, Micros};
 
-use crate::{Metric, Sketch, Table, View};
+use crate::{Dimension, Metric, Sketch, Table, View};
 
 /// The days of a view's entities, in columns, as the cells of a [`Table`] are. A window of several days is one entry, at
 /// its first day.
@@ -18,6 +20,8 @@ use crate::{Metric, Sketch, Table, View};
 pub struct DayTable {
     /// The view of the cells, with those of its metrics that are kept.
     pub view: View,
+    /// Whether entities that did little were left out, as of very large views.
+    pub partial: bool,
     /// Entity names, ascending, no name twice.
     pub entities: Vec<String>,
     /// Where each entity's days start; one more entry than entities.
@@ -26,6 +30,9 @@ pub struct DayTable {
     pub days: Vec<i32>,
     /// Events of each day.
     pub events: Vec<i64>,
+    /// Rows, bytes and misses of each day, in the order of [`DayTable::SUMS`]; empty where the view has them not, or has
+    /// none at all.
+    pub sums: [Vec<f32>; 3],
     /// Distinct subjects of each day, estimated; empty where the view has no sketches.
     pub subjects: Vec<f64>,
     /// Of each day the start of the last window in which anything happened.
@@ -33,8 +40,25 @@ pub struct DayTable {
 }
 
 impl DayTable {
+    /// What is added up by day besides events.
+    pub const SUMS: [Metric; 3] = [Metric::Rows, Metric::Bytes, Metric::Missing];
+
+    /// What is read of the cells of a dimension, as far as they have it.
+    pub(crate) fn gathered(dimension: &Dimension) -> Vec<Metric> {
+        let summed = !dimension.parts().contains(&Field::Source);
+        let sums = Self::SUMS.into_iter().filter(|_| summed);
+        [Metric::Events, Metric::Subjects].into_iter().chain(sums).collect()
+    }
+
     /// Adds up the cells of a table by day.
     pub fn of(table: &Table) -> Self {
+        let mut days = Self::part(table);
+        days.drop_zeros();
+        days
+    }
+
+    /// The same of some of a view's entities: what is zero for them may not be so for others.
+    pub(crate) fn part(table: &Table) -> Self {
         let mut days = Self::empty(&table.view);
         days.entities.clone_from(&table.entities);
         let mut cells: Vec<Range<usize>> = Vec::new();
@@ -47,6 +71,16 @@ impl DayTable {
             days.offsets.push(cells.len());
         }
         let events = table.count(Metric::Events);
+        for (metric, sums) in Self::SUMS.into_iter().zip(&mut days.sums) {
+            if days.view.metrics().contains(&metric) {
+                let counts = table.count(metric);
+                let sum = |cells: &Range<usize>| {
+                    let counts = counts.get(cells.clone()).unwrap_or_default();
+                    counts.iter().fold(0, |sum: i64, more| sum.saturating_add(*more)) as f32
+                };
+                *sums = cells.iter().map(sum).collect();
+            }
+        }
         for cells in &cells {
             let last = table.windows[cells.end - 1];
             days.days.push(day(last));
@@ -66,13 +100,16 @@ impl DayTable {
 
     /// A table without days.
     pub(crate) fn empty(view: &View) -> Self {
-        let kept = view.metrics().iter().copied().filter(|metric| *metric == Metric::Subjects);
+        let gathered = Self::gathered(&view.dimension);
+        let kept = view.metrics().iter().copied().filter(|metric| gathered.contains(metric));
         Self {
             view: View::new(view.dimension.clone(), view.window, kept),
+            partial: false,
             entities: Vec::new(),
             offsets: vec![0],
             days: Vec::new(),
             events: Vec::new(),
+            sums: Default::default(),
             subjects: Vec::new(),
             latest: HashMap::default(),
         }
@@ -88,6 +125,23 @@ impl DayTable {
         self.entities.binary_search_by(|entity| entity.as_str().cmp(name)).ok()
     }
 
+    /// A metric that is added up by day besides events, by cell; empty where it is not there.
+    pub fn sum(&self, metric: Metric) -> &[f32] {
+        let place = Self::SUMS.iter().position(|sum| *sum == metric);
+        place.map_or(&[], |place| &self.sums[place])
+    }
+
+    /// Drops the sums that are zero throughout.
+    pub(crate) fn drop_zeros(&mut self) {
+        for (metric, sums) in Self::SUMS.into_iter().zip(&mut self.sums) {
+            if sums.iter().all(|sum| *sum == 0.0) {
+                *sums = Vec::new();
+                let rest = self.view.metrics().iter().copied().filter(|other| *other != metric);
+                self.view = View::new(self.view.dimension.clone(), self.view.window, rest);
+            }
+        }
+    }
+
     /// Adds the days of a table of the same view, whose entities all come behind these.
     pub(crate) fn append(&mut self, more: Self) {
         let base = self.days.len();
@@ -95,6 +149,9 @@ impl DayTable {
         self.entities.extend(more.entities);
         self.days.extend(more.days);
         self.events.extend(more.events);
+        for (sums, more) in self.sums.iter_mut().zip(more.sums) {
+            sums.extend(more);
+        }
         self.subjects.extend(more.subjects);
         more.latest.into_iter().for_each(|(day, window)| self.see(day, window));
     }
@@ -107,6 +164,9 @@ impl DayTable {
             rest.entities.push(self.entities[entity].clone());
             rest.days.extend_from_slice(&self.days[cells.clone()]);
             rest.events.extend_from_slice(&self.events[cells.clone()]);
+            for (rest, sums) in rest.sums.iter_mut().zip(&self.sums) {
+                rest.extend_from_slice(sums.get(cells.clone()).unwrap_or_default());
+            }
             rest.subjects.extend_from_slice(self.subjects.get(cells).unwrap_or_default());
             rest.offsets.push(rest.days.len());
         }

@@ -21,7 +21,7 @@ pub enum RollupError {
         cause: String,
     },
     /// More entities or cells than ids.
-    #[error("view {view}: more than 4 billion {what} (use a longer window or a coarser dimension)")]
+    #[error("view {view}: more than 2 billion {what} (use a longer window or a coarser dimension)")]
     TooMany {
         /// The view or column.
         view: String,

@@ -40,7 +40,7 @@ impl<'a> Gather<'a> {
 
     /// Adds cells behind those of the same view, as [`Counts::write`](crate::Counts::write) hands them out.
     pub fn add(&mut self, cells: &Table) {
-        let mut days = DayTable::of(cells);
+        let mut days = DayTable::part(cells);
         if self.tables.last().is_none_or(|last| last.view != days.view) {
             self.tables.push(DayTable::empty(&days.view));
             self.entities.push(0);
@@ -69,7 +69,11 @@ impl<'a> Gather<'a> {
     /// The tables of all views that were `written`, those without cells included; in the order of the views.
     pub fn finish(mut self, written: &[Written]) -> Vec<DayTable> {
         let without_cells = written.iter().filter(|written| written.cells == 0);
+        for (table, all) in self.tables.iter_mut().zip(&self.entities) {
+            table.partial = table.entities.len() < *all;
+        }
         self.tables.extend(without_cells.map(|written| DayTable::empty(&written.view)));
+        self.tables.iter_mut().for_each(DayTable::drop_zeros);
         self.tables.sort_by(|a, b| a.view.cmp(&b.view));
         self.tables
     }
@@ -126,6 +130,7 @@ mod tests {
                 assert_eq!(left_out, if above == 6 { vec![] } else { vec![3] });
                 let tables = gather.finish(&[]);
                 assert_eq!(tables.len(), 1);
+                assert_eq!(tables[0].partial, above == 5);
                 let all = DayTable::of(&whole);
                 let of_kept = |column: &dyn Fn(usize) -> f64| -> Vec<f64> {
                     kept.iter().flat_map(|entity| all.cells(*entity)).map(column).collect()
@@ -143,7 +148,9 @@ mod tests {
     #[test]
     fn windows_of_a_day_are_one() {
         let days = DayTable::of(&table("user@1h:rows,subjects", &[5, 1]));
-        assert_eq!(days.view.to_string(), "user@1h:events,subjects");
+        assert_eq!(days.view.to_string(), "user@1h:events,rows,subjects");
+        assert_eq!(days.sum(Metric::Rows), [14.0, 7.0, 14.0, 7.0]);
+        assert!(days.sum(Metric::Bytes).is_empty());
         assert_eq!(days.events, [6, 1, 2, 1]);
         assert_eq!(days.subjects, [2.0, 1.0, 4.0, 2.0]);
         let latest = [(0, 6), (1, 24)].map(|(day, hour)| (day, Micros(hour * Micros::HOUR)));

@@ -15,6 +15,19 @@ pub trait Lookup {
     /// # Errors
     /// The cells can not be read, or there are none any more.
     fn entity(&self, view: &View, name: &str) -> Result<Table, Self::Error>;
+
+    /// The cells of many entities of a view, whose `names` ascend. Gives `take` tables one after the other, in the order
+    /// of their entities, each entity whole; others may be among them. Where the rollup is stored, this is one pass over
+    /// the view, a row group in memory at a time.
+    ///
+    /// # Errors
+    /// Those of [`Lookup::entity`].
+    fn each(&self, view: &View, names: &[&str], take: &mut dyn FnMut(&Table)) -> Result<(), Self::Error> {
+        names.iter().try_for_each(|name| {
+            take(&self.entity(view, name)?);
+            Ok(())
+        })
+    }
 }
 
 /// In memory, all metrics of the view. What is not there has no cells.

@@ -21,7 +21,7 @@ pub enum Step {
     Compounds,
     /// Adding records to the cells of one view; per batch and view.
     Count,
-    /// Setting aside cells that exceed the memory.
+    /// Setting aside cells that exceed the memory, and merging the runs where there are too many; once a run.
     Spill,
     /// Sorting names, and laying down the cells of all threads; once a view and once for some of its row groups.
     Assemble,
@@ -69,7 +69,7 @@ impl Step {
 
     /// Whether a single thread's time is recorded, many times over; else the wall time of all threads together.
     const fn is_per_batch(self) -> bool {
-        !matches!(self, Self::Spill | Self::Assemble | Self::Write | Self::Append | Self::HandOn)
+        !matches!(self, Self::Assemble | Self::Write | Self::Append | Self::HandOn)
     }
 }
 

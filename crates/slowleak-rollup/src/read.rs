@@ -12,7 +12,7 @@ use slowleak_scan::columns::TextColumn;
 
 use crate::assemble::{ranked, table};
 use crate::cells::Cells;
-use crate::{Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
+use crate::{DayTable, Dimension, Gather, Lookup, Metric, Rollup, RollupError, Table, View};
 use batch::Reading;
 use file::{Rows, ViewFile};
 
@@ -105,28 +105,51 @@ impl Stored {
     /// # Errors
     /// Those of [`Rollup::read`], in the columns that are gathered.
     pub fn gather(&self, gather: &mut Gather<'_>) -> Result<(), RollupError> {
-        Ok(self.views.iter().try_for_each(|view| view.gather(gather))?)
+        Ok(self.views.iter().try_for_each(|view| {
+            view.groups(&DayTable::gathered(&view.dimension), None, &mut |cells| gather.add(cells))
+        })?)
     }
+
+    /// The view as it is stored.
+    fn find(&self, view: &View) -> InputResult<&StoredView> {
+        let same = |stored: &&StoredView| stored.dimension == view.dimension && stored.window == view.window;
+        let gone = || missing(&self.dir, &format!("view {}", view.folder()));
+        self.views.iter().find(same).ok_or_else(gone)
+    }
+}
+
+/// The error about something that was there when the rollup was opened.
+fn missing(path: &Path, what: &str) -> InputError {
+    InputError::new(path, format!("there is no {what} any more"))
+        .remedy("let nothing else change the rollup, and run again")
 }
 
 impl Lookup for Stored {
     type Error = RollupError;
 
     fn entity(&self, view: &View, name: &str) -> Result<Table, RollupError> {
-        let gone = |path: &Path, what: &str| {
-            InputError::new(path, format!("there is no {what} any more"))
-                .remedy("let nothing else change the rollup, and run again")
-        };
-        let same = |stored: &&StoredView| stored.dimension == view.dimension && stored.window == view.window;
-        let stored = self.views.iter().find(same);
-        let stored = stored.ok_or_else(|| gone(&self.dir, &format!("view {}", view.folder())))?;
+        let stored = self.find(view)?;
         let table = stored.read(view.metrics(), Rows::Entity(name))?;
         let lost = view.metrics().iter().find(|metric| !table.view.metrics().contains(metric));
         match lost {
-            Some(metric) => Err(gone(&stored.folder, &format!("column of {metric}")).into()),
-            None if table.is_empty() => Err(gone(&stored.folder, &format!("cell of {name:?}")).into()),
+            Some(metric) => Err(missing(&stored.folder, &format!("column of {metric}")).into()),
+            None if table.is_empty() => Err(missing(&stored.folder, &format!("cell of {name:?}")).into()),
             None => Ok(table),
         }
+    }
+
+    fn each(&self, view: &View, names: &[&str], take: &mut dyn FnMut(&Table)) -> Result<(), RollupError> {
+        let stored = self.find(view)?;
+        let mut rest = names;
+        stored.groups(view.metrics(), Some(names), &mut |cells| {
+            let known =
+                |name: &&str| cells.entities.binary_search_by(|entity| entity.as_str().cmp(name)).is_ok();
+            while rest.first().is_some_and(known) {
+                rest = &rest[1..];
+            }
+            take(cells);
+        })?;
+        rest.first().map_or(Ok(()), |name| Err(missing(&stored.folder, &format!("cell of {name:?}")).into()))
     }
 }
 
@@ -149,18 +172,27 @@ impl StoredView {
         part.finish()
     }
 
-    fn gather(&self, gather: &mut Gather<'_>) -> InputResult<()> {
-        let metrics = &[Metric::Events, Metric::Subjects];
+    /// Hands out the cells in order of their entities, with those of the `metrics` that there are: a row group of our
+    /// own file at a time, and of it only those that can hold one of some ascending `names`; of other files all at once.
+    fn groups(
+        &self,
+        metrics: &[Metric],
+        names: Option<&[&str]>,
+        each: &mut dyn FnMut(&Table),
+    ) -> InputResult<()> {
         let one = match self.files.as_slice() {
             [path] => Some(ViewFile::open(path, Rows::All)?),
             _ => None,
         };
         let Some(file) = one.filter(|file| file.is_ours() && !file.groups().is_empty()) else {
-            gather.add(&self.read(metrics, Rows::All)?);
+            each(&self.read(metrics, Rows::All)?);
             return Ok(());
         };
         let mut last: Option<String> = None;
         for group in 0..file.groups().len() {
+            if names.is_some_and(|names| !file.can_hold_any(group, names)) {
+                continue;
+            }
             let mut part = Part::of(self, metrics);
             part.add(&file, Rows::Group(group))?;
             let cells = part.finish()?;
@@ -170,7 +202,7 @@ impl StoredView {
                     .remedy("the file is damaged: write or copy it again"));
             }
             last = cells.entities.last().cloned().or(last);
-            gather.add(&cells);
+            each(&cells);
         }
         Ok(())
     }
@@ -267,7 +299,7 @@ mod tests {
     use slowleak_scan::subject_hash;
 
     use super::*;
-    use crate::{DayTable, Sketch};
+    use crate::Sketch;
 
     /// Hours of an entity, and the subjects that it touched in each.
     type Touched = BTreeMap<(String, i64), BTreeSet<u32>>;

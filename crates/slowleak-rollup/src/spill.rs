@@ -9,5 +9,5 @@ mod run;
 pub(crate) use merge::{Merge, merge_runs};
 pub(crate) use run::{EntityCells, Run, RunWriter};
 
-/// Runs merged at once: each is an open file with a buffer.
-pub(crate) const MOST_RUNS: usize = if cfg!(test) { 3 } else { 96 };
+/// Runs merged at once: each has a buffer.
+pub(crate) const MOST_RUNS: usize = 96;

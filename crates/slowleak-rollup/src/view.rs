@@ -167,7 +167,8 @@ impl View {
 
     /// The views that a run computes unless told otherwise: five dimensions per hour; who used which key
     /// per day and which object per week, to tell migrations and newcomers from theft; which actions a user
-    /// takes, to see work that is not theirs; and distinct subjects per day.
+    /// takes, to see work that is not theirs; what is touched from which source per week, to tell what a new
+    /// source is for; and distinct subjects per day.
     pub fn defaults() -> Vec<Self> {
         use Field::{Action, Key, Object, Source, User};
         use Metric::{Bytes, Denied, Error, Missing, Rows, Subjects};
@@ -184,6 +185,7 @@ impl View {
             view(&[Key, User], Window::DAY, &[]),
             view(&[User, Object], Window::WEEK, &[]),
             view(&[User, Action], Window::DAY, &[]),
+            view(&[Source, Object], Window::WEEK, &[]),
             view(&[Key], Window::DAY, &[Subjects]),
             view(&[User], Window::DAY, &[Subjects]),
             view(&[Object], Window::DAY, &[Subjects]),

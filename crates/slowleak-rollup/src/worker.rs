@@ -184,7 +184,8 @@ impl<'a> Worker<'a> {
             reader.rename(&full.names, &mut self.part.names)?;
             self.kept = self.part.bytes();
         }
-        self.runs.push(spill(self.views, full, room.folder)?);
+        let run = spill(self.views, full, room.folder, self.runs.last())?;
+        self.runs.push(run);
         give_back();
         self.state.profile.record(Step::Spill, since.elapsed());
         Ok(())

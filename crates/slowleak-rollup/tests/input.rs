@@ -17,6 +17,12 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
     TimestampSecondArray, UInt32Array, UInt64Array,
 };
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::{
+    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
+};
 use slowleak_record::{InputFile, Mapping, Micros, TimeRange};
 use slowleak_rollup::{Metric, Rollup, View, build, fields};
 use slowleak_scan::{Coverage, Io, Plan, RowReason, ScanOptions, ValueReason};
@@ -150,6 +156,72 @@ fn pages_damaged_behind_a_sound_footer() {
         fs::write(path, bytes).unwrap();
     });
     assert_says(&reason, &["row group", "damaged"]);
+}
+
+/// Writes a sound file anew with another footer.
+fn with_footer(path: &Path, change: impl Fn(&ParquetMetaData) -> ParquetMetaData) {
+    let file = fs::File::open(path).unwrap();
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&file).unwrap();
+    let groups = footer.row_groups().iter().flat_map(|group| group.columns());
+    let end = groups.map(|chunk| chunk.byte_range()).map(|(start, size)| start + size).max().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    bytes.truncate(end as usize);
+    ParquetMetaDataWriter::new(&mut bytes, &change(&footer)).finish().unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_footer_that_tells_another_number_of_rows() {
+    for rows in [-1, 0, 1, 3] {
+        let reason = rejection(|path| {
+            let columns =
+                vec![("time", times([Some(NOON), Some(NOON + 1)])), ("key", text([Some("k"), None]))];
+            write_columns(path, columns, 10, true);
+            with_footer(path, |footer| {
+                let groups = footer.row_groups().iter().map(|group| {
+                    let columns = group.columns().to_vec();
+                    let group = group.clone().into_builder().set_num_rows(rows);
+                    group.set_column_metadata(columns).build().unwrap()
+                });
+                ParquetMetaData::new(footer.file_metadata().clone(), groups.collect())
+            });
+        });
+        assert_says(&reason, &["row group 0", &format!("{rows} rows, and 2 of"), "damaged"]);
+    }
+}
+
+/// The hint that Arrow's writers leave may be of a type that its decoder panics on.
+#[test]
+fn a_hint_of_the_writer_that_can_not_be_decoded() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.parquet");
+    let mut columns = sound();
+    columns.push(("rows", Arc::new(Int64Array::from(vec![7]))));
+    write_columns(&path, columns, 10, true);
+    with_footer(&path, |footer| {
+        let old = footer.file_metadata();
+        let hint = &old.key_value_metadata().unwrap()[0];
+        assert_eq!(hint.key, "ARROW:schema");
+        let message = BASE64_STANDARD.decode(hint.value.as_deref().unwrap()).unwrap();
+        // One of the words that are 64 is the width of an integer, which becomes 24.
+        let words = (0..message.len() / 4).filter(|word| message[4 * word..4 * word + 4] == [64, 0, 0, 0]);
+        let changed = words.map(|word| {
+            let mut message = message.clone();
+            message[4 * word] = 24;
+            let hint = KeyValue::new(hint.key.clone(), BASE64_STANDARD.encode(message));
+            let (schema, orders) = (old.schema_descr_ptr(), old.column_orders().cloned());
+            FileMetaData::new(old.version(), old.num_rows(), None, Some(vec![hint]), schema, orders)
+        });
+        let panics = |new: &FileMetaData| {
+            let decode = || parquet_to_arrow_schema(new.schema_descr(), new.key_value_metadata()).map(|_| ());
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)).is_err()
+        };
+        let new = changed.into_iter().find(panics).unwrap();
+        ParquetMetaData::new(new, footer.row_groups().to_vec())
+    });
+    let (rollup, coverage) = scan(&[file(&path)]);
+    assert_eq!((coverage.files.read, coverage.files.rejected), (1, 0));
+    assert_eq!(rollup.tables[0].count(Metric::Rows), [7]);
 }
 
 #[test]

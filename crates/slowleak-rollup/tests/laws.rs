@@ -119,8 +119,7 @@ proptest! {
         prop_assert_eq!(&store_bytes(&built(&[&shuffled], row_group, 3)), &whole);
     }
 
-    /// With next to no memory every row group becomes a run, with a little one in some; more runs than are merged at
-    /// once among them.
+    /// With next to no memory every row group becomes a run, with a little one in some.
     #[test]
     fn cells_that_are_set_aside_come_back_as_the_same_bytes(
         records in records(600),
@@ -226,6 +225,25 @@ proptest! {
 fn beyond_taken(bytes: usize, threads: usize, folder: &std::path::Path) -> Memory {
     let taken = if bytes == 0 { 0 } else { Memory::taken(threads) };
     Memory::new(taken.saturating_add(bytes), folder)
+}
+
+/// Each row group becomes a run: more than lie in one file, and more than are merged at once.
+#[test]
+fn very_many_runs_are_merged_in_stages() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    std::fs::create_dir(&log).unwrap();
+    let records: Vec<Record> = (0..300).map(|row| record(&format!("k{}", row % 11), row % 50, "s")).collect();
+    write_log(&log.join("log.parquet"), &records, 1, true);
+    let whole = rollup(&log, &views()).0;
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let memory = beyond_taken(0, threads, dir.path());
+        let counts =
+            pool.install(|| count(&plan(&log, &views()), &views(), Some(&memory), &|_| ()).unwrap().0);
+        assert!((1..=96).contains(&counts.spilled_runs()), "{}", counts.spilled_runs());
+        assert_eq!(pool.install(|| counts.into_rollup()).unwrap(), whole);
+    }
 }
 
 #[test]

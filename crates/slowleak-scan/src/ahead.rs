@@ -1,6 +1,6 @@
 //! Reading ahead: the row group that will be opened next is announced to the system while this one is decoded, so that
 //! nobody waits for the disk. In: a plan, and the unit that was opened. Out: nothing; this is advice. Where the system
-//! takes none, or the bytes are in memory already, all that is lost is a few calls a row group.
+//! takes none, or the bytes are in memory already, all that is lost is a call for each 128 KiB.
 
 use std::fs::File;
 

@@ -45,7 +45,8 @@ impl Layout {
         let schema = metadata.schema().clone();
         let embedded = {
             let file = metadata.metadata().file_metadata();
-            parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).ok()
+            // A hint of the writer's, which may be of a type that this decoder panics on: the file is read without.
+            guarded(|| parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())).ok()
         };
         let mut roles = [const { None }; Field::ALL.len()];
         for field in fields.iter() {

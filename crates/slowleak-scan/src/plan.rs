@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use rayon::prelude::*;
-use slowleak_record::{Field, FieldSet, InputFile, InputResult, Mapping, Micros, TimeRange};
+use slowleak_record::{Field, FieldSet, InputError, InputFile, InputResult, Mapping, Micros, TimeRange};
 
 use crate::coverage::{Coverage, RejectedFile};
 use crate::layout::{Layout, Role};
@@ -234,7 +235,10 @@ fn open(
         layout,
     };
     for (index, group) in planned.layout.metadata().metadata().row_groups().iter().enumerate() {
-        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        let rows = rows(group, &planned.layout).map_err(|what| {
+            let place = format!("row group {index}");
+            InputError::new(&file.path, what).at(place).remedy("the file is damaged: write or copy it again")
+        })?;
         if span(&planned.layout, index).is_some_and(|(first, last)| !options.range.overlaps(first, last)) {
             planned.pruned_groups += 1;
             planned.pruned_rows += rows;
@@ -243,6 +247,21 @@ fn open(
         }
     }
     Ok(planned)
+}
+
+/// Rows of a row group, which the footer must tell alike for all columns that are read.
+fn rows(group: &RowGroupMetaData, layout: &Layout) -> Result<u64, String> {
+    let rows = group.num_rows();
+    for field in Field::ALL {
+        let Some(Role::Column { leaf, .. }) = layout.role(field) else { continue };
+        let Some(column) = group.columns().get(*leaf) else { continue };
+        // Values of lists are not one a row.
+        if column.column_descr().max_rep_level() == 0 && column.num_values() != rows {
+            let (name, values) = (column.column_path().string(), column.num_values());
+            return Err(format!("the footer tells {rows} rows, and {values} of column {name:?}"));
+        }
+    }
+    u64::try_from(rows).map_err(|_| format!("the footer tells {rows} rows"))
 }
 
 /// First and last time of a row group by its statistics, where they can be trusted to bound every row.

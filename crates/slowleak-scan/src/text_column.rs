@@ -115,6 +115,11 @@ impl TextColumn {
         &self.ids
     }
 
+    /// The distinct texts of all batches so far, by id.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// The distinct texts of all batches.
     pub fn into_names(self) -> Names {
         self.names
@@ -176,10 +181,7 @@ fn same_memory(a: &ArrayRef, b: &ArrayRef) -> bool {
     if std::sync::Arc::ptr_eq(a, b) {
         return true;
     }
-    let (a, b) = match (a.as_binary_opt::<i32>(), b.as_binary_opt::<i32>()) {
-        (Some(a), Some(b)) => (a, b),
-        _ => return false,
-    };
+    let (Some(a), Some(b)) = (a.as_string_opt::<i32>(), b.as_string_opt::<i32>()) else { return false };
     a.len() == b.len()
         && a.nulls().is_none()
         && b.nulls().is_none()
@@ -235,6 +237,24 @@ mod tests {
             Arc::new(dictionary),
         ] {
             assert_eq!(read(&array), want);
+        }
+    }
+
+    #[test]
+    fn a_dictionary_that_comes_again_is_not_read_again() {
+        let dictionary: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
+        // Wrapped anew, as the decoder does for every batch.
+        let again = || {
+            let values = arrow::array::make_array(dictionary.values().to_data());
+            DictionaryArray::<Int32Type>::try_new(dictionary.keys().clone(), values).unwrap()
+        };
+        assert!(same_memory(again().values(), again().values()));
+        let other: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
+        assert!(!same_memory(dictionary.values(), other.values()));
+        let mut column = TextColumn::default();
+        for _ in 0..2 {
+            column.decode(&(Arc::new(again()) as ArrayRef)).unwrap();
+            assert_eq!(column.ids, [0, 1, 0]);
         }
     }
 

@@ -138,6 +138,9 @@ pub(crate) struct ViewArgs {
     /// Count this instead of the default views, as in key@1h:events,rows; may be repeated
     #[arg(long = "view", value_name = "VIEW", help_heading = COUNTING, conflicts_with = "window")]
     pub(crate) views: Vec<View>,
+    /// Count this besides, as in key@10m:events, by which bursts of minutes are found; may be repeated
+    #[arg(long = "also-view", value_name = "VIEW", help_heading = COUNTING)]
+    pub(crate) also: Vec<View>,
     /// Memory for counting, as in 512MiB or 8GiB; what exceeds it is set aside under --out, and the answer is the same.
     /// A limit that is too small for --threads is served by fewer [default: 2GiB]
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = COUNTING)]

@@ -115,6 +115,10 @@ pub(crate) fn gather<'a>(outside: &'a Outside, judging: &Judging) -> Gather<'a> 
         [Field::Key] if issued => true,
         [Field::Key, Field::User] => issued_to,
         [Field::Key] => registry.keys.contains_key(name),
+        [Field::Key, Field::Region] => {
+            let key = dimension.split(name).into_iter().next();
+            key.and_then(|key| registry.keys.get(&key)).is_some_and(|entry| !entry.regions.is_empty())
+        }
         [Field::User] => {
             registry.people.contains_key(name)
                 || registry.keys.values().any(|key| key.owner.as_deref() == Some(name))
@@ -210,6 +214,7 @@ pub(crate) fn judge(
     let left_out = gather.left_out();
     let days = gather.finish(written);
     warn_of_missing_views(&days);
+    warn_of_unjudged_sources(&days);
     warn_of_missing_regions(&days, registry, judging);
     let issues = outside.issues(&days)?;
     let mut detection = detect(&days, rollup, Known { registry, issues: issues.as_ref() }, &judging.config)?;
@@ -259,6 +264,25 @@ fn warn_of_missing_views(days: &[DayTable]) {
                 view.window
             ));
         }
+    }
+}
+
+/// New sources are judged by who touched what from where; a rollup of an earlier version does not have it.
+fn warn_of_unjudged_sources(days: &[DayTable]) {
+    let of = |parts: &[Field]| days.iter().find(|table| table.view.dimension.parts() == parts);
+    let (Some(sources), Some(objects)) = (of(&[Field::Key, Field::Source]), of(&[Field::Key, Field::Object]))
+    else {
+        return;
+    };
+    match of(&[Field::Source, Field::Object]) {
+        None => warn(
+            "the rollup has no view by source+object: new sources are not judged by what they touch (count with --view \
+             source+object@7d:events, too)",
+        ),
+        Some(pairs) if [pairs, sources, objects].iter().any(|table| table.partial) => {
+            warn("more sources than are kept: new sources are not judged by what they touch");
+        }
+        Some(_) => {}
     }
 }
 

@@ -235,7 +235,7 @@ fn counting(args: ViewArgs, config: &ConfigFile) -> Counting {
     let chosen = !args.views.is_empty() || (args.window.is_none() && !config.views.is_empty());
     let window = args.window.or(config.window).unwrap_or(Window::HOUR);
     Counting {
-        views: views(args.views, args.window, config),
+        views: merged(views(args.views, args.window, config).into_iter().chain(args.also)),
         regions: (!chosen).then_some(window),
         strict: args.strict || config.strict,
         profile: args.profile,
@@ -335,6 +335,13 @@ mod tests {
         assert!(views.iter().any(|view| view.starts_with("key@15m:")));
         assert!(views.iter().any(|view| view.starts_with("key@1d:")));
         assert!(!views.iter().any(|view| view.contains("@1h:")));
+    }
+
+    #[test]
+    fn views_can_be_added_to_the_default_ones() {
+        let (usual, more) = (scan_views(&[]), scan_views(&["--also-view", "key@10m:events"]));
+        assert!(more.contains(&"key@10m:events".to_owned()) && more.len() == usual.len() + 1);
+        assert!(usual.iter().all(|view| more.contains(view)));
     }
 
     #[test]

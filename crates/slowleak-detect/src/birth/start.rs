@@ -10,6 +10,8 @@ use crate::days::daily::Daily;
 
 /// Events from which a share is known well enough: shares that differ by less than a hundredth are alike.
 const TELLING: f64 = 100.0;
+/// Who was born so many days before is older; those of the log's first weeks are older than all that came later.
+const OLDER_DAYS: usize = 28;
 /// Later than every entity.
 const NOBODY: (usize, usize) = (usize::MAX, usize::MAX);
 
@@ -101,7 +103,8 @@ pub(crate) fn starts(log: &Log<'_>, field: Field, age: usize) -> Option<Vec<Star
         let Some(start) = starts.get_mut(&entity) else { return };
         let others =
             users.get(&xxh3_64(source.as_bytes())).into_iter().flatten().find(|(_, user)| *user != entity);
-        let older = |other: usize| other < start.born || (other == 0 && settled(start.born) == 0);
+        // Credentials made one after the other by the same hands do not vouch for each other.
+        let older = |other: usize| other == 0 || other.saturating_add(OLDER_DAYS) <= start.born;
         if !others.is_some_and(|(born, _)| older(*born)) {
             start.from_apart += early(pair, sources, start);
         }

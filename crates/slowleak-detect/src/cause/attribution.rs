@@ -19,6 +19,8 @@ use crate::finding::Share;
 const EXPLAINED: f64 = 0.5;
 /// A key or user born up to this many days before the rise can be its cause: newcomers take weeks to settle.
 const BIRTH_DAYS: usize = 28;
+/// By so many days into the log everybody has been seen who works every week; who is first seen later is new.
+const KNOWN_DAYS: usize = 7;
 /// Days before and after the rise that are compared for a migration.
 const MIGRATION_DAYS: usize = 28;
 /// A key issued this many days before its first use or less counts as newly issued.
@@ -89,32 +91,75 @@ impl Excess<'_> {
         self.newcomers(slices, registry, grid).or_else(|| self.migration(slices))
     }
 
-    /// Keys or users that first appeared with the rise, and carry it. How much of it a newcomer carries is
-    /// bounded by what it did with every part of the entity.
+    /// Keys or users that first appeared with the rise, and carry it beyond what newcomers always do here. How much of it
+    /// a newcomer carries is bounded by what it did with every part of the entity.
     fn newcomers(&self, slices: &Slices<'_>, registry: &Registry, grid: &Grid) -> Option<Cause> {
         [Field::Key, Field::User].into_iter().find_map(|by| {
             if self.who.iter().any(|(field, _)| *field == by) {
                 return None;
             }
-            let daily = slices.view(&[by])?;
-            let births = self.days.start.saturating_sub(BIRTH_DAYS).max(1)..self.days.end;
-            let carried = |&(birth, entity): &(usize, usize)| {
-                let name = daily.table.entities[entity].clone();
-                if !nothing_against(registry, by, &name, grid.start(birth)) {
+            let born = self.born(slices, by)?;
+            let births = self.days.start.saturating_sub(BIRTH_DAYS).max(KNOWN_DAYS)..self.days.end;
+            let carried = |(birth, name): &(usize, String)| {
+                if !births.contains(birth) || !nothing_against(registry, by, name, grid.start(*birth)) {
                     return None;
                 }
-                let with =
-                    |part: &(Field, String)| slices.events(&[part.clone(), (by, name.clone())], &self.days);
-                let events = self.who.iter().filter_map(with).min_by(f64::total_cmp)?;
-                (events > 0.0).then_some((events, name))
+                let events = self.with(slices, by, name, &self.days)?;
+                (events > 0.0).then(|| (events, name.clone()))
             };
-            let mut carriers: Vec<(f64, String)> =
-                slices.born(by, &births).iter().filter_map(carried).collect();
+            let mut carriers: Vec<(f64, String)> = born.iter().filter_map(carried).collect();
             carriers.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
             let sum: f64 = carriers.iter().map(|(events, _)| events).sum();
-            (sum >= EXPLAINED * self.total())
+            let beyond = sum - self.usual_turnover(slices, by, &born, &births);
+            (beyond >= EXPLAINED * self.total())
                 .then(|| Cause::Newcomers { by, names: carriers.into_iter().map(|(_, name)| name).collect() })
         })
+    }
+
+    /// Everybody of `by` who had a part in the entity and was not there from the start, with their first day.
+    fn born(&self, slices: &Slices<'_>, by: Field) -> Option<Vec<(usize, String)>> {
+        let everybody = slices.view(&[by])?;
+        // The part with the fewest knows everybody who had a part in all.
+        let parts = self.who.iter().filter_map(|part| slices.of(std::slice::from_ref(part), by));
+        let (_, parts) = parts.min_by_key(|(_, slices)| slices.len())?;
+        let born = parts.into_iter().filter_map(|slice| {
+            let (birth, _) = everybody.active(everybody.find(&slice.value)?).next()?;
+            (birth >= KNOWN_DAYS).then_some((birth, slice.value))
+        });
+        Some(born.collect())
+    }
+
+    /// Events of somebody with the entity; at most, where nobody counted all parts at once.
+    fn with(&self, slices: &Slices<'_>, by: Field, name: &str, days: &Range<usize>) -> Option<f64> {
+        let with = |part: &(Field, String)| slices.events(&[part.clone(), (by, name.to_owned())], days);
+        self.who.iter().filter_map(with).min_by(f64::total_cmp)
+    }
+
+    /// What those who come in `births` would do in the interval if as many came as before, and did as much a day as
+    /// those did: people come and go, and what is expected of the interval has that in it.
+    fn usual_turnover(
+        &self,
+        slices: &Slices<'_>,
+        by: Field,
+        born: &[(usize, String)],
+        births: &Range<usize>,
+    ) -> f64 {
+        let before = KNOWN_DAYS..births.start;
+        if before.len() < 2 * KNOWN_DAYS {
+            return 0.0;
+        }
+        let (mut count, mut events, mut days) = (0.0, 0.0, 0.0);
+        for (birth, name) in born.iter().filter(|(birth, _)| before.contains(birth)) {
+            let life = *birth..self.days.start;
+            let here = self.with(slices, by, name, &life).unwrap_or(0.0);
+            if here > 0.0 {
+                (count, events, days) = (count + 1.0, events + here, days + life.len() as f64);
+            }
+        }
+        // How many come is no surer than so many can tell: of one alone, nothing is usual.
+        let count = f64::max(count - f64::sqrt(count), 0.0);
+        let inside: usize = births.clone().map(|birth| self.days.end - birth.max(self.days.start)).sum();
+        if days > 0.0 { count / before.len() as f64 * events / days * inside as f64 } else { 0.0 }
     }
 
     /// Compares who used the key in the weeks around the rise with what the same people (or sources) did

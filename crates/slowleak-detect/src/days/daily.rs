@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use slowleak_record::{Field, Window};
-use slowleak_rollup::DayTable;
+use slowleak_rollup::{DayTable, Metric};
 
 use crate::days::grid::Grid;
 
@@ -120,6 +120,17 @@ impl<'a> Daily<'a> {
         for cell in self.table.cells(entity) {
             if let Some(day) = self.day(cell) {
                 out[day] = self.table.subjects[cell];
+            }
+        }
+    }
+
+    /// Writes the entity's rows, bytes or misses by day.
+    pub(crate) fn fill_sum(&self, entity: usize, metric: Metric, out: &mut [f64]) {
+        out.fill(0.0);
+        let sums = self.table.sum(metric);
+        for cell in self.table.cells(entity) {
+            if let (Some(day), Some(sum)) = (self.day(cell), sums.get(cell)) {
+                out[day] = f64::from(*sum);
             }
         }
     }

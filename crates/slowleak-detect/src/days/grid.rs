@@ -9,8 +9,10 @@ use slowleak_rollup::DayTable;
 
 /// Stretches of days further apart than this are judged apart when the grid is laid...
 const STRAY_GAP_DAYS: i64 = 365;
-/// ...and left out of it at either end with less than this share of the events.
-const STRAY_SHARE: f64 = 1e-3;
+/// ...and left out of it with less than this share of the events: clocks that were wrong, and times that stand for none.
+const STRAY_SHARE: f64 = 0.05;
+/// No log spans more: a stretch further from the one with the most events is left out, however large.
+const LONGEST_DAYS: i64 = 50 * 366;
 
 /// Consecutive UTC days from the first to the last with any record, and which of them have one.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +65,11 @@ impl Grid {
         position(days.start)..position(days.end)
     }
 
+    /// The days that some time has a part in, as far as they lie on the grid.
+    pub(crate) fn clip_times(&self, times: &Range<Micros>) -> Range<usize> {
+        self.clip(day_number(times.start)..day_number(Micros(times.end.0 - 1)) + 1)
+    }
+
     /// First instant of day `day`.
     pub(crate) fn start(&self, day: usize) -> Micros {
         Micros((self.first + day as i64) * Micros::DAY)
@@ -85,7 +92,7 @@ impl Grid {
 }
 
 /// First and last day of the log. Records a year and more away from the rest, if they are fewer than one in
-/// a thousand, are clocks that were wrong: they would stretch every series over decades. (The gap stands in
+/// twenty, are clocks that were wrong: they would stretch every series over decades. (The gap stands in
 /// the coverage report.)
 fn span(events: &BTreeMap<i64, f64>) -> Option<(i64, i64)> {
     let total: f64 = events.values().sum();
@@ -99,7 +106,9 @@ fn span(events: &BTreeMap<i64, f64>) -> Option<(i64, i64)> {
             _ => stretches.push((day, day, count)),
         }
     }
-    let mut kept = stretches.iter().filter(|(_, _, sum)| *sum >= STRAY_SHARE * total);
+    let (from, to, _) = *stretches.iter().max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)))?;
+    let near = |(first, last, _): &(i64, i64, f64)| from - last <= LONGEST_DAYS && first - to <= LONGEST_DAYS;
+    let mut kept = stretches.iter().filter(|one| one.2 >= STRAY_SHARE * total && near(one));
     let (first, mut last, _) = *kept.next()?;
     if let Some((_, end, _)) = kept.next_back() {
         last = *end;
@@ -121,8 +130,12 @@ mod tests {
         assert_eq!(span(&events), Some((20_000, 20_199)));
         events.extend([(0, 1.0), (2_932_896, 1.0)]);
         assert_eq!(span(&events), Some((20_000, 20_199)));
-        events.insert(0, 1000.0);
-        assert_eq!(span(&events), Some((0, 20_199)), "a real part of the log is kept");
+        events.insert(19_000, 1000.0);
+        assert_eq!(span(&events), Some((20_000, 20_199)), "one in twenty");
+        events.insert(19_000, 3000.0);
+        assert_eq!(span(&events), Some((19_000, 20_199)), "a real part of the log is kept");
+        events.insert(-719_162, 5000.0);
+        assert_eq!(span(&events), Some((19_000, 20_199)), "the year 1");
         assert_eq!(span(&BTreeMap::new()), None);
     }
 }

@@ -17,8 +17,6 @@ pub(crate) struct Slices<'a> {
 struct View<'a> {
     daily: &'a Daily<'a>,
     parts: Vec<Field>,
-    /// (First active day, entity), ascending; of views by a single field.
-    births: Vec<(usize, usize)>,
     /// For each part, the entities with a value there, ascending; made when it is first asked for.
     by_part: Vec<OnceLock<HashMap<String, Vec<u32>>>>,
 }
@@ -52,12 +50,8 @@ impl<'a> Slices<'a> {
     pub(crate) fn new(dailies: &'a [Daily<'a>]) -> Self {
         let view = |daily: &'a Daily<'a>| {
             let parts = daily.table.view.dimension.parts().to_vec();
-            let first = |entity: usize| Some((daily.active(entity).next()?.0, entity));
-            let single = if parts.len() == 1 { daily.len() } else { 0 };
-            let mut births: Vec<(usize, usize)> = (0..single).filter_map(first).collect();
-            births.sort_unstable();
             let by_part = parts.iter().map(|_| OnceLock::new()).collect();
-            View { daily, parts, births, by_part }
+            View { daily, parts, by_part }
         };
         Self { views: dailies.iter().map(view).collect() }
     }
@@ -65,13 +59,6 @@ impl<'a> Slices<'a> {
     /// The event counts of the view with exactly these parts.
     pub(crate) fn view(&self, parts: &[Field]) -> Option<&'a Daily<'a>> {
         self.views.iter().find(|view| view.parts == parts).map(|view| view.daily)
-    }
-
-    /// (First active day, entity) of every entity of the view by `field` alone that was born in `days`.
-    pub(crate) fn born(&self, field: Field, days: &Range<usize>) -> &[(usize, usize)] {
-        let Some(view) = self.views.iter().find(|view| view.parts == [field]) else { return &[] };
-        let position = |day: usize| view.births.partition_point(|(birth, _)| *birth < day);
-        &view.births[position(days.start)..position(days.end)]
     }
 
     /// The view that joins `by` to the candidate's parts, and the candidate's slices in it.

@@ -5,8 +5,6 @@ use slowleak_rollup::{Metric, Table};
 
 /// How far from the day grid's edge the finer edge may lie.
 const REACH: i64 = Micros::DAY;
-/// Evidence on the far side of the edge that the sums look at.
-const DEPTH: i64 = 2 * Micros::DAY;
 
 /// What the day grid knows about an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,9 +17,9 @@ pub(crate) struct Coarse {
     pub(crate) ratio: f64,
 }
 
-/// Moves both edges to where the sum of window scores inside is largest. Windows are scored as Poisson
-/// counts of a rate that is flat over the day: enough to place an edge, not to judge an interval. All cells are
-/// of the entity whose interval it is.
+/// Moves both edges to where the sum of window scores between them is largest, and closest together where several are.
+/// Windows are scored as Poisson counts of a rate that is flat over the day: enough to place an edge, not to judge an
+/// interval. All cells are of the entity whose interval it is.
 pub(crate) fn refine(cells: &Table, coarse: Coarse) -> (Micros, Micros) {
     let window = cells.view.window.micros();
     if window >= Micros::DAY || coarse.ratio <= 1.0 {
@@ -29,29 +27,75 @@ pub(crate) fn refine(cells: &Table, coarse: Coarse) -> (Micros, Micros) {
     }
     let events = cells.count(Metric::Events);
     let mean = coarse.expected_per_day * window as f64 / Micros::DAY as f64;
-    let score = |start: i64| {
-        let found = cells.windows.binary_search(&Micros(start));
-        let count = found.map_or(0.0, |cell| events[cell] as f64);
-        count * coarse.ratio.ln() - (coarse.ratio - 1.0) * mean
-    };
-    let best = |from: i64, to: i64, step: i64, edge: i64| {
-        // Walks from well inside the interval outwards; the edge is where the running sum peaks.
-        let (mut sum, mut peak, mut at) = (0.0, f64::NEG_INFINITY, edge);
-        let mut window_start = from;
-        while (step > 0 && window_start < to) || (step < 0 && window_start >= to) {
-            sum += score(window_start);
-            let candidate = if step > 0 { window_start + step } else { window_start };
-            if (candidate - edge).abs() <= REACH && sum > peak {
-                (peak, at) = (sum, candidate);
-            }
-            window_start += step;
+    let base = (coarse.start.0 - REACH).div_euclid(window) * window;
+    let first = cells.windows.partition_point(|time| time.0 < base);
+    let mut rest = first..cells.windows.len();
+    let (mut sum, mut at) = (0.0, base);
+    // The least sum before an edge that may be the start; the best interval so far.
+    let (mut least, mut start) = (f64::INFINITY, base);
+    let mut best = (f64::NEG_INFINITY, coarse.start.0, coarse.end.0);
+    while at <= coarse.end.0 + REACH {
+        if (at - coarse.end.0).abs() <= REACH && sum - least > best.0 {
+            best = (sum - least, start, at);
         }
-        at
-    };
-    let middle = coarse.start.0 + (coarse.end.0 - coarse.start.0) / 2;
-    let inner = (coarse.start.0 + DEPTH).min(middle).div_euclid(window) * window;
-    let start = best(inner - window, coarse.start.0 - REACH, -window, coarse.start.0);
-    let inner = (coarse.end.0 - DEPTH).max(middle).div_euclid(window) * window;
-    let end = best(inner, coarse.end.0 + REACH, window, coarse.end.0);
-    if start < end { (Micros(start), Micros(end)) } else { (coarse.start, coarse.end) }
+        if (at - coarse.start.0).abs() <= REACH && sum <= least {
+            (least, start) = (sum, at);
+        }
+        let cell = rest.clone().next().filter(|cell| cells.windows[*cell].0 == at);
+        if let Some(cell) = cell {
+            sum += events[cell] as f64 * coarse.ratio.ln();
+            rest.start += 1;
+        }
+        sum -= (coarse.ratio - 1.0) * mean;
+        at += window;
+    }
+    (Micros(best.1), Micros(best.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(hours: &[(i64, i64)]) -> Table {
+        let mut table = Table {
+            view: "key@1h:events".parse().unwrap(),
+            entities: vec!["k".to_owned()],
+            offsets: vec![0],
+            windows: Vec::new(),
+            counts: Default::default(),
+            subjects: Vec::new(),
+        };
+        for (hour, events) in hours {
+            table.windows.push(Micros(hour * Micros::HOUR));
+            table.counts[Metric::Events as usize].push(*events);
+        }
+        table.offsets.push(table.windows.len());
+        table
+    }
+
+    fn edges(hours: &[(i64, i64)], days: std::ops::Range<i64>) -> (i64, i64) {
+        let day = |day: i64| Micros(day * Micros::DAY);
+        let coarse =
+            Coarse { start: day(days.start), end: day(days.end), expected_per_day: 24.0, ratio: 3.0 };
+        let (start, end) = refine(&cells(hours), coarse);
+        (start.0 / Micros::HOUR, end.0 / Micros::HOUR)
+    }
+
+    #[test]
+    fn edges_are_those_of_the_hours_that_rose_wherever_they_lie_in_the_day() {
+        for risen in [1..3, 11..13, 12..20, 22..23, 5..23] {
+            let hours: Vec<(i64, i64)> =
+                (0..24 * 9).map(|h| (h, if risen.contains(&(h - 96)) { 20 } else { 1 })).collect();
+            assert_eq!(edges(&hours, 4..5), (96 + risen.start, 96 + risen.end));
+        }
+    }
+
+    #[test]
+    fn long_intervals_end_within_a_day_of_where_they_were() {
+        let risen = 24 * 10 + 7..24 * 30 - 5;
+        let hours: Vec<(i64, i64)> =
+            (0..24 * 40).map(|h| (h, if risen.contains(&h) { 4 } else { 1 })).collect();
+        assert_eq!(edges(&hours, 10..30), (risen.start, risen.end));
+        assert_eq!(edges(&hours, 14..20), (13 * 24, 21 * 24));
+    }
 }

@@ -1,6 +1,6 @@
 //! One sentence for a person.
 
-use slowleak_record::Micros;
+use slowleak_record::{Field, Micros};
 use slowleak_rollup::Metric;
 
 use crate::candidate::{Candidate, Fact};
@@ -9,7 +9,11 @@ use crate::finding::{Detector, Finding};
 /// The finding's summary, in the words of the candidate that leads it where figures alone do not say what was seen.
 pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
-    let when = format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)));
+    let when = if finding.detector == Detector::Burst {
+        format!("from {} to {} UTC", minute(finding.start), minute(finding.end))
+    } else {
+        format!("from {} to {}", date(finding.start), date(Micros(finding.end.0 - 1)))
+    };
     let still = if finding.open { ", still going on" } else { "" };
     let accounts = finding.subjects.map(|subjects| format!(", about {} accounts", count(subjects)));
     let accounts = accounts.unwrap_or_default();
@@ -33,23 +37,80 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
                 "{who}: {observed} {seen} {when}, where {usual} were expected of so many accesses{still}{cause}"
             );
         }
+        Detector::Novelty => {
+            return format!(
+                "{who}: {observed} accesses by {} that did little else, {when}, where known sources would have made \
+                 {usual}{accounts}{still}",
+                newcomers(finding)
+            );
+        }
         _ => {}
     }
     let unit = match finding.metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
+        Metric::Missing => "accesses to accounts that do not exist",
+        Metric::Rows => "records returned",
+        Metric::Bytes => "bytes returned",
         _ => "accesses",
     };
+    let by = match finding.detector {
+        Detector::Share => " by the key's other accesses",
+        Detector::Burst => " of such hours on such a day",
+        _ => "",
+    };
     let times = if finding.expected > 0.0 {
-        format!("{:.1} times the {usual} expected", finding.observed / finding.expected)
+        format!("{:.1} times the {usual} expected{by}", finding.observed / finding.expected)
     } else {
         "none expected".to_owned()
     };
     let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
-    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{cause}")
+    let others = alike(finding);
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{cause}")
+}
+
+/// The key's other objects (or whatever else its name ends with) in the evidence.
+fn alike(finding: &Finding) -> String {
+    let dimension = &finding.dimension;
+    let (own, mut others) = (dimension.split(&finding.entity), Vec::new());
+    for evidence in finding.evidence.iter().filter(|evidence| evidence.dimension == *dimension) {
+        let name = dimension.split(&evidence.entity);
+        let other = name.iter().zip(&own).find(|(part, own)| part != own).map(|(part, _)| part.clone());
+        others.extend(other.filter(|other| !others.contains(other)));
+    }
+    if others.is_empty() { String::new() } else { format!("; so did its use of {}", listed(&others)) }
+}
+
+/// Names for a sentence: at most three, then how many more.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 3;
+    match names.len().checked_sub(MOST) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..MOST].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+/// The new sources of a finding, the first of them by name.
+fn newcomers(finding: &Finding) -> String {
+    const NAMED: usize = 3;
+    let of_source = finding.evidence.iter().filter(|row| row.detector == Detector::Novelty);
+    let names: Vec<String> = of_source
+        .filter_map(|row| {
+            let place = row.dimension.parts().iter().position(|part| *part == Field::Source)?;
+            row.dimension.split(&row.entity).into_iter().nth(place)
+        })
+        .collect();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("{} source{plural} never seen before ({named}{more})", names.len())
 }
 
 fn date(time: Micros) -> String {
     time.to_string().chars().take(10).collect()
+}
+
+fn minute(time: Micros) -> String {
+    time.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }
 
 /// A whole number with thousands separators; one decimal below ten.

@@ -15,8 +15,11 @@ pub(crate) const SHORT_DAYS: usize = 6;
 pub(crate) const RISE_SHARE: f64 = 0.5;
 /// What an interval pays to be chosen, nats.
 const COST_NATS: f64 = 10.0;
-/// Days further apart than this, and than half the shorter episode, are two campaigns.
-const CAMPAIGN_GAP_DAYS: usize = 3;
+/// Episodes less than a week apart are one campaign: work has the rhythm of the week, and who takes data on weekends, or
+/// spares them, does one thing.
+const CAMPAIGN_GAP_DAYS: usize = 6;
+/// The first and the last day of an episode are parts of days, and may be counted to the gap.
+const PARTIAL_DAYS: usize = 2;
 
 /// Length class of an interval; each is calibrated on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,11 +153,12 @@ impl<'a> Fit<'a> {
                     if let Some(last) = episodes.last_mut() {
                         last.end = days.end;
                     }
-                    *score += interval.score;
+                    // Every episode was chosen, and pays for it.
+                    *score += interval.score - COST_NATS;
                 }
-                Some((episodes, score, _)) if close(episodes, &days) => {
+                Some((episodes, score, _)) if self.close(episodes, &days) => {
                     episodes.push(days);
-                    *score += interval.score;
+                    *score += interval.score - COST_NATS;
                 }
                 _ => joined.push((vec![days], interval.score, anchor)),
             }
@@ -171,17 +175,31 @@ impl<'a> Fit<'a> {
     /// the search cut one long rise into short ones, which a day's own dispersion makes look stronger.
     fn bridged(&self, campaign: &[Range<usize>], next: &Range<usize>) -> bool {
         let Some(last) = campaign.last() else { return false };
-        let rise = |days: &mut dyn Iterator<Item = usize>| {
-            let (mut count, mut expected) = (0.5, 0.5);
-            for day in days.filter(|day| self.series.searched[*day]) {
-                count += self.series.counts[day];
-                expected += self.baseline(day);
-            }
-            (count / expected).ln()
-        };
-        let between = rise(&mut (last.end..next.start));
-        let around = rise(&mut last.clone().chain(next.clone()));
+        let between = self.rise(last.end..next.start);
+        let around = self.rise(last.clone().chain(next.clone()));
         last.end == next.start || between >= RISE_SHARE * around
+    }
+
+    /// Whether an episode continues the campaign: the gap is less than a week, or half the shorter of the two, or no
+    /// longer than the shorter where both are about as high: on and off in turn.
+    fn close(&self, campaign: &[Range<usize>], next: &Range<usize>) -> bool {
+        let Some(last) = campaign.last() else { return false };
+        let (gap, shorter) = (next.start - last.end, last.len().min(next.len()));
+        let alike = || {
+            let (one, other) = (self.rise(last.clone()), self.rise(next.clone()));
+            one.min(other) >= RISE_SHARE * one.max(other)
+        };
+        gap <= CAMPAIGN_GAP_DAYS.max(shorter / 2) || gap <= shorter + PARTIAL_DAYS && alike()
+    }
+
+    /// Logarithm of what was counted over what was expected on the searched ones of these days.
+    fn rise(&self, days: impl Iterator<Item = usize>) -> f64 {
+        let (mut count, mut expected) = (0.5, 0.5);
+        for day in days.filter(|day| self.series.searched[*day]) {
+            count += self.series.counts[day];
+            expected += self.baseline(day);
+        }
+        (count / expected).ln()
     }
 
     /// The largest capped score of any single interval in the band: what calibration compares.
@@ -263,14 +281,6 @@ impl<'a> Fit<'a> {
             episodes,
         }
     }
-}
-
-/// Whether an episode continues the campaign: the gap is at most three days, or half the shorter of the two.
-fn close(campaign: &[Range<usize>], next: &Range<usize>) -> bool {
-    campaign.last().is_some_and(|last| {
-        let half = last.len().min(next.len()) / 2;
-        next.start - last.end <= CAMPAIGN_GAP_DAYS.max(half)
-    })
 }
 
 /// First day at which the running score passes the cost.

@@ -10,6 +10,7 @@ use crate::cause::Cause;
 use crate::config::DetectConfig;
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
+use crate::finding::Detector;
 use crate::rate::baseline::{Level, lowest_plateau, mean_level};
 use crate::rate::calibrate::Tail;
 use crate::rate::episode::{Band, Campaign, Fit, RISE_SHARE, is_ramp};
@@ -17,7 +18,7 @@ use crate::rate::noise::{Noise, Pool, Scatter};
 use crate::rate::part::Measure;
 use crate::rate::peers::Peers;
 use crate::rate::score::{RATIOS, Sample, profile_score, two_sample_bound};
-use crate::rate::series::Series;
+use crate::rate::series::{Series, without};
 
 /// Score from which an interval is kept out of its own baseline, nats.
 const MASK_NATS: f64 = 15.0;
@@ -49,6 +50,8 @@ pub(crate) struct Family<'a> {
     /// Per tested entity: how its counts scatter, and intervals kept out of the baseline.
     scatter: Vec<Scatter>,
     masks: Vec<Vec<Range<usize>>>,
+    /// Whether masks have been found yet.
+    masked: bool,
     /// Top scores by tested entity and band; `None` where the entity would only blur the tail.
     tops: Vec<Option<[f64; 2]>>,
     /// One tail a band, in the order of [`Band::ALL`].
@@ -63,6 +66,8 @@ pub(crate) struct Found {
     pub(crate) entity: usize,
     pub(crate) campaign: Campaign,
     pub(crate) level: Level,
+    /// What one count stands for.
+    pub(crate) unit: f64,
     pub(crate) shape: Shape,
     /// Why it is honest, where the finer views say so.
     pub(crate) cause: Option<Cause>,
@@ -118,7 +123,9 @@ impl<'a> Family<'a> {
     ) -> Self {
         let peers = Peers::learn(daily, grid);
         let enough = |entity: &usize| {
-            daily.total(*entity) >= config.min_events as f64 && daily.active(*entity).nth(1).is_some()
+            daily.total(*entity) >= config.min_events as f64
+                && daily.active(*entity).nth(1).is_some()
+                && measure.is_of(daily, *entity, grid)
         };
         let candidates: Vec<usize> = (0..daily.len()).into_par_iter().filter(enough).collect();
         let none = Pool::of(&[]);
@@ -133,11 +140,12 @@ impl<'a> Family<'a> {
             pool: none,
             scatter: Vec::new(),
             masks: Vec::new(),
+            masked: false,
             tops: Vec::new(),
             tails: [Tail::fit(Vec::new()), Tail::fit(Vec::new())],
             campaigns: Vec::new(),
         };
-        let long_enough = |entity: &usize| family.read(*entity, &[]).days() >= config.min_days;
+        let long_enough = |entity: &usize| family.read(*entity, None).days() >= config.min_days;
         let tested: Vec<usize> = candidates.into_par_iter().filter(long_enough).collect();
         family.masks = vec![Vec::new(); tested.len()];
         family.tested = tested;
@@ -147,13 +155,14 @@ impl<'a> Family<'a> {
             let level = mean_level(&series.counts, &series.pattern, &series.present, |_| 0.0);
             family.scatter(&series, level, &[])
         });
-        family.pool = Pool::of(&scatter);
+        family.pool = family.pooled(&scatter);
 
         let passes: Vec<Pass> = family.each(|family, index| family.mask(index, &scatter[index]));
         let (masks, scatter): (Vec<_>, Vec<_>) =
             passes.into_iter().map(|pass| (pass.mask, pass.scatter)).unzip();
         family.masks = masks;
-        family.pool = Pool::of(&scatter);
+        family.masked = true;
+        family.pool = family.pooled(&scatter);
 
         let results: Vec<(Vec<Found>, Option<[f64; 2]>)> =
             family.each(|family, index| family.search(index, &scatter[index]));
@@ -188,26 +197,31 @@ impl<'a> Family<'a> {
         (0..self.tested.len()).into_par_iter().map(|index| of(self, index)).collect()
     }
 
-    fn read(&self, entity: usize, masked: &[Range<usize>]) -> Series {
+    fn read(&self, entity: usize, masked: Option<&[Range<usize>]>) -> Series {
         Series::read(self.daily, entity, self.measure, &self.peers, self.grid, masked, self.config.min_days)
     }
 
     /// The series of a tested entity under its mask.
     fn series(&self, index: usize) -> Series {
-        self.read(self.tested[index], &self.masks[index])
+        self.read(self.tested[index], self.masked.then_some(self.masks[index].as_slice()))
     }
 
     /// The series of a tested entity, and its level on the days outside the mask.
     fn baseline(&self, index: usize) -> (Series, Level) {
         let series = self.series(index);
-        let usual = counted(&series, &self.masks[index]);
+        let usual = without(&series.present, &self.masks[index]);
         let level = mean_level(&series.counts, &series.pattern, &usual, |_| 0.0);
         (series, level)
     }
 
+    fn pooled(&self, scatter: &[Scatter]) -> Pool {
+        let pool = Pool::of(scatter);
+        if matches!(self.measure, Measure::Share(_)) { pool.scaled_by_calm(scatter) } else { pool }
+    }
+
     fn scatter(&self, series: &Series, level: Level, masked: &[Range<usize>]) -> Scatter {
         let expected: Vec<f64> = series.pattern.iter().map(|pattern| level.value * pattern).collect();
-        Scatter::measure(&series.counts, &expected, &counted(series, masked))
+        Scatter::measure(&series.counts, &expected, &without(&series.present, masked))
     }
 
     /// Round one: level from the lowest plateau; what stands out of it is masked.
@@ -228,7 +242,7 @@ impl<'a> Family<'a> {
     }
 
     fn refit(&self, series: &Series, mask: &[Range<usize>], noise: Noise) -> Level {
-        mean_level(&series.counts, &series.pattern, &counted(series, mask), |days| noise.over(days))
+        mean_level(&series.counts, &series.pattern, &without(&series.present, mask), |days| noise.over(days))
     }
 
     /// Round two: level from the days outside the mask; campaigns, and top scores for calibration (`None`
@@ -264,6 +278,7 @@ impl<'a> Family<'a> {
                 entity: self.tested[index],
                 campaign: if shape == Shape::Step { fit.rejudge(campaign, &steps) } else { campaign },
                 level,
+                unit: series.unit,
                 shape,
                 cause: None,
             })
@@ -271,13 +286,29 @@ impl<'a> Family<'a> {
         let expected = level.value * series.pattern.iter().sum::<f64>();
         // Of a part nothing at all is the usual thing.
         let telling = expected >= MIN_CALIBRATION_COUNTS || matches!(self.measure, Measure::Part(_));
-        let tops = telling.then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index])));
+        // Of several episodes a campaign can make more than any interval does.
+        let joined = |band: Band| {
+            let steps =
+                found.iter().filter(|found| found.shape == Shape::Step && found.campaign.band == band);
+            steps.map(|found| found.campaign.score).fold(0.0, f64::max)
+        };
+        let tops = telling.then(|| Band::ALL.map(|band| fit.top(band, &self.masks[index]).max(joined(band))));
         (found, tops)
     }
 
     /// What is counted.
     pub(crate) fn measure(&self) -> Measure<'a> {
         self.measure
+    }
+
+    /// The detector in whose name the family's campaigns are reported.
+    pub(crate) fn detector(&self) -> Detector {
+        match self.measure {
+            Measure::Events | Measure::Given(_) => Detector::Rate,
+            Measure::Subjects => Detector::Breadth,
+            Measure::Share(_) => Detector::Share,
+            Measure::Part(_) => Detector::Profile,
+        }
     }
 
     /// Whether these are the event counts of the view by `field` alone.
@@ -303,6 +334,29 @@ impl<'a> Family<'a> {
         let expected = campaign.expected * (1.0 + self.config.tolerance);
         let score = profile_score(campaign.observed - explained, expected, campaign.dispersion);
         self.is_finding(campaign.band, score, self.tested.len(), tails)
+    }
+
+    /// The campaign's score, had so many of its counts not been, spread over its days as these are.
+    pub(crate) fn score_without(&self, found: &Found, counts: f64) -> f64 {
+        let Ok(index) = self.tested.binary_search(&found.entity) else { return 0.0 };
+        let noise = self.pool.noise(&self.scatter[index]);
+        let mut series = self.series(index);
+        let level = self.refit(&series, &self.masks[index], noise);
+        let kept = (1.0 - counts / found.campaign.observed.max(1.0)).max(0.0);
+        for day in found.campaign.episodes.iter().cloned().flatten() {
+            series.counts[day] *= kept;
+        }
+        let fit = Fit::new(&series, level, noise, self.config.tolerance);
+        fit.rejudge(found.campaign.clone(), &self.masks[index]).score
+    }
+
+    /// Whether the campaign would be a finding still without its largest day.
+    pub(crate) fn outlives_its_largest_day(&self, found: &Found, tails: f64) -> bool {
+        let days = self.timeline(found.entity);
+        let inside = |day: &usize| found.campaign.episodes.iter().any(|days| days.contains(day));
+        let excess = (0..days.len()).filter(inside).map(|day| days[day].0 - days[day].1);
+        let largest = excess.fold(0.0, f64::max) / found.unit;
+        self.outlives(&found.campaign, largest, tails)
     }
 
     /// Whether the entity had a habit when the day came: present for weeks, lately too, and no newcomer any more.
@@ -336,7 +390,7 @@ impl<'a> Family<'a> {
     /// The days outside `episodes` that the baseline was learnt from; none where the entity was not tested.
     pub(crate) fn other_days(&self, entity: usize, episodes: &[Range<usize>]) -> Vec<Range<usize>> {
         let Ok(index) = self.tested.binary_search(&entity) else { return Vec::new() };
-        let usual = counted(&self.series(index), &self.masks[index]);
+        let usual = without(&self.series(index).present, &self.masks[index]);
         let other = |day: &usize| usual[*day] && !episodes.iter().any(|days| days.contains(day));
         let days: Vec<usize> = (0..usual.len()).filter(other).collect();
         days.chunk_by(|a, b| a + 1 == *b).map(|run| run[0]..run[run.len() - 1] + 1).collect()
@@ -348,7 +402,7 @@ impl<'a> Family<'a> {
         let (series, level) = self.baseline(index);
         let noise = self.pool.noise(&self.scatter[index]);
         let inside = |day: usize| episodes.iter().any(|days| days.contains(&day));
-        let usual = counted(&series, &self.masks[index]);
+        let usual = without(&series.present, &self.masks[index]);
         let within = |day: usize| inside(day) && series.present[day];
         let without = |day: usize| !inside(day) && usual[day];
         let sample = |wanted: &dyn Fn(usize) -> bool| {
@@ -373,7 +427,7 @@ impl<'a> Family<'a> {
         let (series, level) = self.baseline(index);
         // On a day of absence nothing is expected either.
         let pattern = |day: usize| if series.present[day] { series.pattern[day] } else { 0.0 };
-        let point = |day: usize| (series.counts[day], level.value * pattern(day));
+        let point = |day: usize| (series.unit * series.counts[day], series.unit * level.value * pattern(day));
         (0..series.counts.len()).map(point).collect()
     }
 }
@@ -391,13 +445,4 @@ fn rises(series: &Series, level: Level, campaign: &Campaign, earlier: &[Range<us
         days += 1;
     }
     days >= MIN_BEFORE_DAYS && (count / expected).ln() < RISE_SHARE * campaign.rise()
-}
-
-/// Days present and not masked.
-fn counted(series: &Series, masked: &[Range<usize>]) -> Vec<bool> {
-    let mut counted = series.present.clone();
-    for range in masked {
-        counted[range.clone()].fill(false);
-    }
-    counted
 }

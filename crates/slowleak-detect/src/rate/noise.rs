@@ -15,6 +15,8 @@ const PRIOR_DAYS: f64 = 20.0;
 const CAP_QUANTILE: f64 = 0.75;
 /// Largest share of daily residuals that is set aside as the series' own outliers.
 const TRIM: f64 = 0.05;
+/// Days on either side of a day that its local level is taken from.
+const AROUND: usize = 7;
 /// Share of peers, by weight, left out at either end when their dispersions are averaged.
 const POOL_TRIM: f64 = 0.1;
 /// Expected counts weigh a peer's dispersion up to this many: beyond, the scatter is the peer's own and no
@@ -33,6 +35,9 @@ pub(crate) struct Scatter {
     pub(crate) dispersion: [f64; 3],
     pub(crate) weight: [f64; 3],
     pub(crate) days: f64,
+    /// Dispersion of a day against the days around it: a step of the level, such as a leak that nobody has seen yet, is
+    /// not in it.
+    pub(crate) calm: f64,
 }
 
 impl Scatter {
@@ -62,12 +67,44 @@ impl Scatter {
                 scatter.weight[index] = squares.sqrt() / blocks_used.sqrt();
             }
         }
+        scatter.calm = calm(counts, expected, counted);
         scatter
     }
 }
 
+/// Dispersion of single days against the mean of the counted days around them, relative to what is expected.
+fn calm(counts: &[f64], expected: &[f64], counted: &[bool]) -> f64 {
+    let mut sums = vec![(0.0, 0.0, 0.0)];
+    for day in 0..counts.len() {
+        let (count, mean, days) = sums[day];
+        let more = if counted[day] { (counts[day], expected[day], 1.0) } else { (0.0, 0.0, 0.0) };
+        sums.push((count + more.0, mean + more.1, days + more.2));
+    }
+    let mut blocks: Vec<(f64, f64)> = Vec::new();
+    let (mut freedom, mut all) = (0.0, 0.0);
+    for day in (0..counts.len()).filter(|day| counted[*day]) {
+        let (from, to) = (sums[day.saturating_sub(AROUND)], sums[(day + AROUND + 1).min(counts.len())]);
+        let (count, mean, days) = (to.0 - from.0, to.1 - from.1, to.2 - from.2);
+        if mean > 0.0 && days > 1.0 {
+            blocks.push((counts[day], expected[day] * count / mean));
+            freedom += 1.0 - 1.0 / days;
+            all += 1.0;
+        }
+    }
+    trim(&mut blocks);
+    let squares: f64 = blocks.iter().map(|(_, mean)| mean * mean).sum();
+    let kept = blocks.len() as f64;
+    if kept < 3.0 || squares <= 0.0 {
+        return 0.0;
+    }
+    // A day is in the mean that it is compared with: both its noises are smaller by as much.
+    let free = freedom / all;
+    let excess: f64 = blocks.iter().map(|(x, mean)| (x - mean).powi(2) / free - mean).sum();
+    excess / squares
+}
+
 /// Weighted mean of the values between the outer [`POOL_TRIM`] of the weight; `items` must not be empty.
-fn trimmed_mean(items: &mut [(f64, f64)]) -> f64 {
+pub(crate) fn trimmed_mean(items: &mut [(f64, f64)]) -> f64 {
     let (low, high) = (weighted_quantile(items, POOL_TRIM), weighted_quantile(items, 1.0 - POOL_TRIM));
     let kept = || items.iter().filter(|(value, _)| (low..=high).contains(value));
     let weight: f64 = kept().map(|(_, weight)| weight).sum();
@@ -86,12 +123,14 @@ fn trim(blocks: &mut Vec<(f64, f64)>) {
 pub(crate) struct Pool {
     typical: [f64; 3],
     cap: f64,
+    /// Of a day against those around it, and its cap, where entities are scaled by that.
+    calm: Option<(f64, f64)>,
 }
 
 impl Pool {
     /// Pools over peers that were counted often enough for their scatter to mean anything.
     pub(crate) fn of(scatters: &[Scatter]) -> Self {
-        let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY };
+        let mut pool = Self { typical: FALLBACK, cap: f64::INFINITY, calm: None };
         for (index, fallback) in FALLBACK.into_iter().enumerate() {
             let measured = scatters.iter().filter(|own| own.weight[index] > 0.0);
             // A mean of unclipped estimates: small counts scatter both ways around the truth, so that a median
@@ -117,11 +156,32 @@ impl Pool {
         pool
     }
 
+    /// Long stretches of an entity are scaled by how its days scatter around their local level, and no longer by how they
+    /// scatter in all, which a leak raises before it is masked. For what is as steady as a share; the volume of a lively
+    /// person swings for weeks, and its own days must say so.
+    pub(crate) fn scaled_by_calm(self, scatters: &[Scatter]) -> Self {
+        let measured = scatters.iter().filter(|own| own.weight[0] > 0.0);
+        let mut calm: Vec<(f64, f64)> =
+            measured.map(|own| (own.calm, own.weight[0].min(MAX_WEIGHT).powi(2))).collect();
+        if calm.len() < MIN_PEERS {
+            return self;
+        }
+        let typical = trimmed_mean(&mut calm).max(1e-3);
+        Self { calm: Some((typical, weighted_quantile(&mut calm, CAP_QUANTILE))), ..self }
+    }
+
     /// The noise to assume for an entity.
     pub(crate) fn noise(&self, own: &Scatter) -> Noise {
-        let shrunk = (own.days * own.dispersion[0] + PRIOR_DAYS * self.typical[0]) / (own.days + PRIOR_DAYS);
-        let day = shrunk.min(self.cap.max(self.typical[0]));
-        let scale = (day / self.typical[0]).clamp(0.5, 4.0);
+        let shrunk = |measured: f64, typical: f64, cap: f64| {
+            let shrunk = (own.days * measured + PRIOR_DAYS * typical) / (own.days + PRIOR_DAYS);
+            shrunk.min(cap.max(typical))
+        };
+        let day = shrunk(own.dispersion[0], self.typical[0], self.cap);
+        let scale = match self.calm {
+            Some((typical, cap)) => shrunk(own.calm, typical, cap) / typical,
+            None => day / self.typical[0],
+        };
+        let scale = scale.clamp(0.5, 4.0);
         Noise { day, stretches: self.typical.map(|typical| typical * scale) }
     }
 }
@@ -170,6 +230,19 @@ mod tests {
         let expected = vec![10.0; 280];
         let scatter = Scatter::measure(&counts, &expected, &[true; 280]);
         assert!(scatter.dispersion.iter().all(|dispersion| *dispersion < 0.01), "{scatter:?}");
+    }
+
+    #[test]
+    fn a_step_is_not_in_the_calm_scatter() {
+        let step = |high: f64| -> Vec<f64> {
+            let noise = [0.9, 1.0, 1.1, 1.0].into_iter().cycle();
+            noise.zip(0..280).map(|(n, day)| if day < 140 { 1000.0 * n } else { high * n }).collect()
+        };
+        let of = |counts: &[f64]| Scatter::measure(counts, &vec![1000.0; counts.len()], &[true; 280]);
+        let (flat, risen) = (of(&step(1000.0)), of(&step(2000.0)));
+        assert!(risen.dispersion[0] > 10.0 * flat.dispersion[0], "{risen:?}");
+        // The days by the step itself lie off their local level; with them trimmed it is the flat one's.
+        assert!((0.004..0.008).contains(&flat.calm) && risen.calm < 2.0 * flat.calm, "{flat:?} {risen:?}");
     }
 
     #[test]

@@ -7,8 +7,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 use slowleak_rollup::Metric;
 
+use crate::days::daily::Daily;
+use crate::days::grid::Grid;
 use crate::rate::noise::STRETCHES;
 use crate::rate::peers::weighted_quantile;
+use crate::rate::share::Shares;
 
 /// An entity's own burstiness weighs against its peers' as its stretches against this many.
 const PRIOR_STRETCHES: f64 = 20.0;
@@ -141,12 +144,16 @@ fn burst(days: &[Day], stretch: usize) -> Option<Burst> {
 }
 
 /// What is counted of each entity.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) enum Measure<'a> {
     /// Accesses.
     Events,
     /// Distinct subjects, given accesses.
     Subjects,
+    /// Accesses of a key to one object, given those to its others.
+    Share(&'a Shares<'a>),
+    /// Misses or rows, given accesses; bytes, given rows.
+    Given(Metric),
     /// A part of them, given what is expected of it.
     Part(&'a Part),
 }
@@ -155,9 +162,18 @@ impl Measure<'_> {
     /// The unit.
     pub(crate) fn metric(self) -> Metric {
         match self {
-            Self::Events => Metric::Events,
+            Self::Events | Self::Share(_) => Metric::Events,
             Self::Subjects => Metric::Subjects,
+            Self::Given(metric) => metric,
             Self::Part(part) => part.metric,
+        }
+    }
+
+    /// Whether the entity has what is counted.
+    pub(crate) fn is_of(self, daily: &Daily<'_>, entity: usize, grid: &Grid) -> bool {
+        match self {
+            Self::Share(shares) => shares.is_part(daily, entity, grid),
+            _ => true,
         }
     }
 }

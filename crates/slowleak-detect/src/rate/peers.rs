@@ -87,6 +87,24 @@ pub(crate) fn weekday_profile(events: &[f64], counted: &[bool], grid: &Grid, pri
     normalised(std::array::from_fn(share))
 }
 
+/// Weekday profile of counts over what is expected of them, shrunk to one by [`WEEKDAY_PRIOR_EVENTS`].
+pub(crate) fn conditional_profile(counts: &[f64], expected: &[f64], counted: &[bool], grid: &Grid) -> Week {
+    let (mut sums, mut means) = ([0.0; 7], [0.0; 7]);
+    for day in (0..counts.len()).filter(|day| counted[*day]) {
+        sums[grid.weekday(day)] += counts[day];
+        means[grid.weekday(day)] += expected[day];
+    }
+    let (total, mean): (f64, f64) = (sums.iter().sum(), means.iter().sum());
+    if total <= 0.0 || mean <= 0.0 {
+        return [1.0; 7];
+    }
+    // Not normalised: the level is fitted to whatever is expected in all.
+    std::array::from_fn(|weekday| {
+        let usual = means[weekday] * total / mean;
+        (sums[weekday] + WEEKDAY_PRIOR_EVENTS / 7.0) / (usual + WEEKDAY_PRIOR_EVENTS / 7.0)
+    })
+}
+
 fn normalised(week: Week) -> Week {
     let mean = week.iter().sum::<f64>() / 7.0;
     if mean > 0.0 { week.map(|share| (share / mean).max(1e-3)) } else { [1.0; 7] }

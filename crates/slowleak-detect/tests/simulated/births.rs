@@ -97,7 +97,7 @@ fn a_key_that_drains_from_its_first_day_is_one_finding_and_excuses_no_rise() {
 fn it_is_found_on_its_third_day() {
     for seed in 5..10 {
         let found = run(&estate(seed, 103, |triples, rng| {
-            work(triples, rng, "partner", 100..112, 400.0, 3..4, &strangers());
+            work(triples, rng, "partner", 100..112, 2000.0, 3..4, &strangers());
         }));
         assert!(found[0].entity == "partner" && found[0].open, "seed {seed}: {found:?}");
     }
@@ -113,6 +113,29 @@ fn honest_newcomers_of_every_kind_are_not_reported() {
             work(triples, rng, "batch", 80..DAYS, 300.0, 3..4, &known);
             work(triples, rng, "service", 90..DAYS, 2000.0, 2..6, &known);
             work(triples, rng, "colleague", 95..DAYS, 12.0, 5..9, &strangers());
+        }));
+        assert!(found.iter().all(|finding| finding.detector != Detector::Birth), "seed {seed}: {found:?}");
+    }
+}
+
+#[test]
+fn services_of_usual_size_on_hosts_of_their_own_that_read_one_table_each_are_not_reported() {
+    for seed in 15..20 {
+        let found = run(&estate(seed, DAYS, |triples, rng| {
+            for service in 0..12 {
+                let hosts: Vec<String> =
+                    (0..3).map(|host| format!("192.0.2.{}", 3 * service + host)).collect();
+                let (born, rate) = (40 + 10 * service, (2.5 + 1.2 * gauss(rng)).exp());
+                work(
+                    triples,
+                    rng,
+                    &format!("service-{service}"),
+                    born..DAYS,
+                    rate,
+                    service..service + 1,
+                    &hosts,
+                );
+            }
         }));
         assert!(found.iter().all(|finding| finding.detector != Detector::Birth), "seed {seed}: {found:?}");
     }

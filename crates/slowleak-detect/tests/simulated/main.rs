@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod answers;
 mod births;
+mod bursts;
 mod causes;
+mod novelty;
 mod profile;
 mod rules;
+mod shares;
 mod world;
 
 use std::cell::RefCell;

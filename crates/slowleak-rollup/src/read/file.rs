@@ -128,6 +128,12 @@ impl<'a> ViewFile<'a> {
         groups.filter(|(_, group)| can_hold(group, entity)).map(|(group, _)| group).collect()
     }
 
+    /// Whether some row of the group can be of one of these entities.
+    pub(super) fn can_hold_any(&self, group: usize, entities: &[&str]) -> bool {
+        let group = self.groups().get(group);
+        group.is_some_and(|group| entities.iter().any(|entity| can_hold(group, entity)))
+    }
+
     fn columns(&self, wanted: impl Fn(&str) -> bool) -> ProjectionMask {
         let fields = self.footer.schema().fields().iter().enumerate();
         let roots = fields.filter(|(_, field)| wanted(field.name())).map(|(at, _)| at);
@@ -167,15 +173,16 @@ fn can_hold(group: &RowGroupMetaData, entity: &str) -> bool {
 
 /// Whether the rows of a batch of the column of entities bear this name.
 fn names(entity: String) -> impl FnMut(RecordBatch) -> Result<BooleanArray, ArrowError> + Send + 'static {
+    let (mut column, mut wanted, mut searched) = (TextColumn::default(), None, 0);
     move |batch| {
-        let mut column = TextColumn::default();
         column
             .decode(batch.column(0))
             .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
-        let ids = column.ids().to_vec();
-        let names = column.into_names();
-        let wanted = (0..names.len() as u32).find(|id| names.name(*id) == entity);
-        Ok(ids.iter().map(|id| Some(Some(*id) == wanted)).collect())
+        let names = column.names();
+        let new = searched..names.len() as u32;
+        searched = new.end;
+        wanted = wanted.or_else(|| new.into_iter().find(|id| names.name(*id) == entity));
+        Ok(column.ids().iter().map(|id| Some(Some(*id) == wanted)).collect())
     }
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn merge_runs(
 ) -> Result<Vec<Run>, RollupError> {
     while runs.len() > MOST_RUNS {
         let merged: Vec<Run> = runs.drain(..MOST_RUNS).collect();
-        let mut writer = RunWriter::new(folder)?;
+        let mut writer = RunWriter::new(folder, None)?;
         for (position, view) in views.iter().enumerate() {
             let mut merge = Merge::new(view, position, &merged, at_once)?;
             writer.start_view();

@@ -45,35 +45,51 @@ impl EntityCells {
     }
 }
 
+/// Runs in one file: a file stays open until its runs are merged, and a process may open only so many.
+const RUNS_A_FILE: usize = 32;
+
 /// A finished run.
 #[derive(Debug)]
 pub(crate) struct Run {
     file: Arc<File>,
     /// Where each view lies.
     views: Vec<Range<u64>>,
+    /// Runs of the file before this one.
+    before: usize,
 }
 
 /// A run that is being written.
 pub(crate) struct RunWriter<'a> {
     folder: &'a Path,
-    file: BufWriter<File>,
+    file: BufWriter<Arc<File>>,
     at: u64,
     views: Vec<Range<u64>>,
+    before: usize,
     last: Vec<u8>,
     record: Vec<u8>,
     sketch: Vec<u8>,
 }
 
 impl<'a> RunWriter<'a> {
+    /// Starts a run in a file of its own, or behind the one that the same thread has written `last`.
+    ///
     /// # Errors
     /// No file can be made in `folder`.
-    pub(crate) fn new(folder: &'a Path) -> Result<Self, RollupError> {
-        let file = tempfile::tempfile_in(folder).map_err(|error| full(folder, &error))?;
+    pub(crate) fn new(folder: &'a Path, last: Option<&Run>) -> Result<Self, RollupError> {
+        let last = last.filter(|run| run.before + 1 < RUNS_A_FILE);
+        let (file, at, before) = match last {
+            Some(run) => (run.file.clone(), run.end(), run.before + 1),
+            None => {
+                let file = tempfile::tempfile_in(folder).map_err(|error| full(folder, &error))?;
+                (Arc::new(file), 0, 0)
+            }
+        };
         Ok(Self {
             folder,
             file: BufWriter::with_capacity(BUFFER, file),
-            at: 0,
+            at,
             views: Vec::new(),
+            before,
             last: Vec::new(),
             record: Vec::new(),
             sketch: Vec::new(),
@@ -138,7 +154,7 @@ impl<'a> RunWriter<'a> {
     /// The disk is full.
     pub(crate) fn finish(self) -> Result<Run, RollupError> {
         let file = self.file.into_inner().map_err(|error| full(self.folder, error.error()))?;
-        Ok(Run { file: Arc::new(file), views: self.views })
+        Ok(Run { file, views: self.views, before: self.before })
     }
 }
 
@@ -147,6 +163,10 @@ fn full(folder: &Path, error: &io::Error) -> RollupError {
 }
 
 impl Run {
+    fn end(&self) -> u64 {
+        self.views.last().map_or(0, |view| view.end)
+    }
+
     /// Reads the entities of a view, by its position, so many bytes at once.
     pub(crate) fn read(&self, view: usize, at_once: usize) -> RunReader {
         RunReader {

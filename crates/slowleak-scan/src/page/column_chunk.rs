@@ -269,8 +269,10 @@ impl ColumnChunk {
             },
             Encoding::PLAIN if text => Values::Texts(Box::new(TextPage::plain(bytes)?)),
             Encoding::PLAIN => Values::Plain { bytes, at: 0 },
-            Encoding::DELTA_LENGTH_BYTE_ARRAY if text => Values::Texts(Box::new(TextPage::lengths(bytes)?)),
-            Encoding::DELTA_BYTE_ARRAY if text => Values::Texts(Box::new(TextPage::prefixes(bytes)?)),
+            Encoding::DELTA_LENGTH_BYTE_ARRAY if text => {
+                Values::Texts(Box::new(TextPage::lengths(bytes, rows)?))
+            }
+            Encoding::DELTA_BYTE_ARRAY if text => Values::Texts(Box::new(TextPage::prefixes(bytes, rows)?)),
             Encoding::DELTA_BINARY_PACKED if !text => Values::Deltas(Box::new(Delta::new(bytes)?)),
             _ => return Err(Trouble::Uncovered { rows: self.rows_read }),
         };

@@ -73,16 +73,16 @@ impl TextPage {
         Self::new(bytes, 0, Form::Plain)
     }
 
-    /// A page of DELTA_LENGTH_BYTE_ARRAY.
-    pub(crate) fn lengths(bytes: Bytes) -> Result<Self, Damage> {
-        let (lengths, at) = parsed(&bytes, 0)?;
+    /// A page of DELTA_LENGTH_BYTE_ARRAY, of at most so many strings.
+    pub(crate) fn lengths(bytes: Bytes, most: usize) -> Result<Self, Damage> {
+        let (lengths, at) = parsed(&bytes, 0, most)?;
         Self::new(bytes, at, Form::Lengths(lengths))
     }
 
-    /// A page of DELTA_BYTE_ARRAY.
-    pub(crate) fn prefixes(bytes: Bytes) -> Result<Self, Damage> {
-        let (prefixes, at) = parsed(&bytes, 0)?;
-        let (suffixes, at) = parsed(&bytes, at)?;
+    /// A page of DELTA_BYTE_ARRAY, of at most so many strings.
+    pub(crate) fn prefixes(bytes: Bytes, most: usize) -> Result<Self, Damage> {
+        let (prefixes, at) = parsed(&bytes, 0, most)?;
+        let (suffixes, at) = parsed(&bytes, at, most)?;
         if prefixes.len() != suffixes.len() {
             return Err(Damage("a page has prefixes and suffixes of different numbers"));
         }
@@ -156,9 +156,13 @@ fn suffix_end(start: usize, length: i64) -> Option<usize> {
 }
 
 /// A section of deltas that starts at `at`, and where it ends.
-fn parsed(bytes: &Bytes, at: usize) -> Result<(Box<Delta>, usize), Damage> {
+fn parsed(bytes: &Bytes, at: usize, most: usize) -> Result<(Box<Delta>, usize), Damage> {
     // Only reading tells where it ends; lengths are small beside the strings.
     let mut probe = Delta::new(bytes.slice(at..))?;
+    // A few bytes can claim any number of equal lengths.
+    if probe.len() > most {
+        return Err(Damage("a page of strings has more of them than rows"));
+    }
     let mut values = Vec::new();
     while probe.len() > 0 {
         values.clear();
@@ -174,6 +178,26 @@ fn parsed(bytes: &Bytes, at: usize) -> Result<(Box<Delta>, usize), Damage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_strings_than_rows_are_refused_before_they_are_read() {
+        // A block of 2^61 values in one miniblock of no width, 2^62 of them in all.
+        let endless = |out: &mut Vec<u8>| {
+            let mut varint = |mut value: u64| {
+                while value > 127 {
+                    out.push(value as u8 | 128);
+                    value >>= 7;
+                }
+                out.push(value as u8);
+            };
+            [1 << 61, 1, 1 << 62, 0, 0, 0].into_iter().for_each(&mut varint);
+        };
+        let mut bytes = Vec::new();
+        endless(&mut bytes);
+        assert!(TextPage::lengths(bytes.clone().into(), 100).is_err());
+        endless(&mut bytes);
+        assert!(TextPage::prefixes(bytes.into(), 100).is_err());
+    }
 
     #[test]
     fn plain_strings_come_in_pieces_and_damage_is_an_error() {
