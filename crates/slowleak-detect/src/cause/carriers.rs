@@ -12,12 +12,15 @@ use crate::cause::{Carrier, Cause};
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::slices::{Slice, Slices};
-use crate::rate::family::{Family, Found};
+use crate::rate::family::{Family, Found, Standing};
 use crate::rate::score::Sample;
 use crate::rules::end_of;
 
 /// Carriers looked at: an excess of many, each with a little of it, is nobody's habit.
 const MOST_CARRIERS: usize = 3;
+
+/// Who does this many times as much as usual besides what it does here has a lively day.
+const LIVELY: f64 = 3.0;
 
 /// The persons and keys of a run, who vouch for what they carry.
 pub(crate) struct Carriers<'a> {
@@ -67,10 +70,10 @@ impl Carriers<'_> {
                 let entity = self.known(rise, family, by, &part.name)?;
                 let standing = family.standing(entity, &campaign.episodes)?;
                 let Sample { count, expected, .. } = standing.within;
-                explained += self.explained(rise, family, by, entity, &part)?;
+                explained += self.explained(rise, family, by, entity, &part, &standing)?;
                 // Several may each keep below what stands out.
-                nats += standing.nats();
-                if family.is_finding(campaign.band, nats, fewest(rise.family, family), self.tails) {
+                nats += family.nats_in(entity, &campaign.episodes).unwrap_or_else(|| standing.nats());
+                if family.is_finding(campaign.band, nats, family.tested.len(), self.tails) {
                     return None;
                 }
                 carriers.push(Carrier {
@@ -94,13 +97,13 @@ impl Carriers<'_> {
             end_of(self.registry, by, name).is_some_and(|end| end < self.grid.start(campaign.span().end));
         let in_order = !left
             && family.has_habit(entity, campaign.span().start)
-            && family.is_usual(entity, &campaign.episodes, fewest(rise.family, family), self.tails);
+            && family.is_usual(entity, &campaign.episodes, self.tails);
         in_order.then_some(entity)
     }
 
     /// How much of the carrier's part is its way of working.
     ///
-    /// Either its share of work that falls here is what it was: then the excess is of its whole activity, which has
+    /// Either whatever else it did rose many times, too: who leaks adds to one place and leaves the rest as it is. Or its share of work that falls here is what it was: then the excess is of its whole activity, which has
     /// been judged. Or it came here from elsewhere and did no more in all, where as much more would have shown.
     fn explained(
         &self,
@@ -109,10 +112,15 @@ impl Carriers<'_> {
         by: Field,
         entity: usize,
         part: &Part,
+        standing: &Standing,
     ) -> Option<f64> {
         let campaign = &rise.found.campaign;
         let episodes = &campaign.episodes;
         let whole = sum(family.daily, entity, episodes);
+        let most = part.kept.max(part.moved);
+        if whole - most >= LIVELY * standing.within.expected {
+            return Some(most);
+        }
         let elsewhere = family.daily.total(entity) - whole;
         // What it did beyond its usual share: with each part of the entity, since whatever is added here is added to
         // both, and with the object alone.
@@ -133,10 +141,8 @@ impl Carriers<'_> {
         // Who adds to one object unseen must add to all that the carrier reads, in proportion.
         let shows = || {
             let added = moved / object_share;
-            let standing = family.standing(entity, episodes).filter(|_| added.is_finite());
-            standing.is_some_and(|standing| {
-                family.is_finding(campaign.band, standing.nats_of(added), family.tested.len(), self.tails)
-            })
+            let nats = || standing.nats_of(added);
+            added.is_finite() && family.is_finding(campaign.band, nats(), family.tested.len(), self.tails)
         };
         Some(if moved > kept.max(0.0) && shows() { moved } else { kept }).filter(|events| *events > 0.0)
     }
@@ -189,11 +195,6 @@ impl Carriers<'_> {
     fn events(&self, who: &[(Field, String)], days: &[Range<usize>]) -> Option<f64> {
         days.iter().map(|days| self.slices.events(who, days)).sum()
     }
-}
-
-/// Among how few entities something must be a finding to count as one: those of the asking family, or of the other.
-fn fewest(asking: &Family<'_>, asked: &Family<'_>) -> usize {
-    asking.tested.len().min(asked.tested.len())
 }
 
 /// Events of an entity on some days.

@@ -22,6 +22,9 @@ use crate::rate::part::Part;
 const AWAY_DAYS: usize = 28;
 /// The peers' profile counts as much as this many of an entity's own accesses: as few as an entity needs to be tested.
 const PRIOR_EVENTS: f64 = 20.0;
+/// Days are judged of which an entity's own accesses say at least this much more than the prior does. Where the prior speaks,
+/// everything is foreign by half, to a robot of two tables as to anybody; its habit, learnt from better known days, is not.
+const LEAST_KNOWN: f64 = 3.0 * PRIOR_EVENTS;
 
 /// Foreign accesses of the entities of `who`, by the values of the other field of `pairs`; `None` where there are no
 /// two of them, or a single value.
@@ -111,7 +114,10 @@ impl<'a> Habits<'a> {
                 total += events;
                 past += 1;
             }
-            let known = total.max(0.0) + PRIOR_EVENTS;
+            if total < LEAST_KNOWN {
+                continue;
+            }
+            let known = total + PRIOR_EVENTS;
             let share = |at: usize| (own[at].max(0.0) + PRIOR_EVENTS * peers[at]) / known;
             // Of a value that nobody else has, q is 0, and it is the entity's own.
             let foreign = |p: f64, q: f64| if q > 0.0 { q / (p + q) } else { 0.0 };

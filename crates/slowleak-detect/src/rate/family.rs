@@ -85,6 +85,7 @@ pub(crate) enum Shape {
 }
 
 /// An entity's counts in some episodes and on its other days, against its own baseline.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     pub(crate) within: Sample,
     /// Days that stand out are left out.
@@ -101,9 +102,9 @@ impl Standing {
     }
 
     /// The same, had so many of the events been added to an entity that does what it did without them.
-    pub(crate) fn nats_of(self, added: f64) -> f64 {
+    pub(crate) fn nats_of(&self, added: f64) -> f64 {
         let expected = (self.within.count - added).max(0.5);
-        Self { within: Sample { expected, ..self.within }, ..self }.nats()
+        Self { within: Sample { expected, ..self.within }, ..*self }.nats()
     }
 }
 
@@ -364,27 +365,42 @@ impl<'a> Family<'a> {
         let Ok(index) = self.tested.binary_search(&entity) else { return false };
         let Series { present, searched, .. } = self.series(index);
         let settled = (0..=day).any(|day| searched[day]);
-        // Not the last day alone: who has found an id tries it first.
-        let mut before = (0..day).filter(|day| present[*day]);
-        let habit = before.nth_back(HABIT_DAYS - 1);
-        settled && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
+        // Not the last day alone: who has found an id tries it first. Of who came lately, all days there are.
+        let before: Vec<usize> = (0..day).filter(|day| present[*day]).collect();
+        let habit = before.get(before.len().saturating_sub(HABIT_DAYS));
+        let came = before.first().is_some_and(|first| first + self.config.min_days <= day);
+        settled && came && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
     }
 
-    /// Whether nothing that the entity did in `episodes` stands out here, be it as one of `entities` only.
-    pub(crate) fn is_usual(
-        &self,
+    /// Whether nothing that the entity did in `episodes` is a finding here.
+    pub(crate) fn is_usual(&self, entity: usize, episodes: &[Range<usize>], tails: f64) -> bool {
+        !self.campaigns_in(entity, episodes).any(|Found { campaign, shape, .. }| {
+            *shape == Shape::Step && self.is_finding(campaign.band, campaign.score, self.tested.len(), tails)
+        })
+    }
+
+    /// Nats of what the entity did in `episodes` by the campaign of its own that holds them all: none where that has an
+    /// innocent shape, as of a level that it had before. `None` where there is no such campaign.
+    pub(crate) fn nats_in(&self, entity: usize, episodes: &[Range<usize>]) -> Option<f64> {
+        let whole = episodes.first()?.start..episodes.last()?.end;
+        let holds = |found: &&Found| {
+            let own = found.campaign.span();
+            own.start <= whole.start && whole.end <= own.end
+        };
+        let found = self.campaigns_in(entity, episodes).find(holds)?;
+        Some(if found.shape == Shape::Step { found.campaign.score } else { 0.0 })
+    }
+
+    /// The entity's campaigns that meet `episodes`.
+    fn campaigns_in<'b>(
+        &'b self,
         entity: usize,
-        episodes: &[Range<usize>],
-        entities: usize,
-        tails: f64,
-    ) -> bool {
+        episodes: &'b [Range<usize>],
+    ) -> impl Iterator<Item = &'b Found> {
         let meets = |a: &Range<usize>| episodes.iter().any(|b| a.start < b.end && b.start < a.end);
         let first = self.campaigns.partition_point(|found| found.entity < entity);
-        let mut own = self.campaigns[first..].iter().take_while(|found| found.entity == entity);
-        !own.any(|Found { campaign, .. }| {
-            campaign.episodes.iter().any(meets)
-                && self.is_finding(campaign.band, campaign.score, entities, tails)
-        })
+        let own = self.campaigns[first..].iter().take_while(move |found| found.entity == entity);
+        own.filter(move |found| found.campaign.episodes.iter().any(meets))
     }
 
     /// The days outside `episodes` that the baseline was learnt from; none where the entity was not tested.
