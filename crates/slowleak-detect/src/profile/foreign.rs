@@ -139,3 +139,54 @@ impl<'a> Habits<'a> {
 fn weight(total: f64) -> f64 {
     if total > 0.0 { total.sqrt().recip() } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use slowleak_record::Micros;
+    use slowleak_rollup::{DayTable, Table};
+
+    use super::*;
+    use crate::days::grid::Grid;
+
+    /// Daily counts, the same on every day of a range.
+    fn table(view: &str, rows: &[(&str, std::ops::Range<i64>, i64)]) -> DayTable {
+        let mut table = Table {
+            view: view.parse().unwrap(),
+            entities: Vec::new(),
+            offsets: vec![0],
+            windows: Vec::new(),
+            counts: Default::default(),
+            subjects: Vec::new(),
+        };
+        for (entity, days, count) in rows {
+            table.entities.push((*entity).to_owned());
+            table.windows.extend(days.clone().map(|day| Micros(day * Micros::DAY)));
+            table.counts[Metric::Events as usize].extend(days.clone().map(|_| count));
+            table.offsets.push(table.windows.len());
+        }
+        DayTable::of(&table)
+    }
+
+    #[test]
+    fn a_job_of_weeks_does_nothing_foreign() {
+        // In the middle of its eight weeks nothing far enough away is known of it.
+        let tables = [
+            table("user@1d:events", &[("job", 0..57, 130), ("other", 0..180, 100)]),
+            table(
+                "user+action@1d:events",
+                &[
+                    ("job + a", 0..57, 40),
+                    ("job + b", 0..57, 90),
+                    ("other + a", 0..180, 1),
+                    ("other + b", 0..180, 1),
+                    ("other + c", 0..180, 98),
+                ],
+            ),
+        ];
+        let grid = Grid::of(&tables).unwrap();
+        let [users, pairs] = tables.each_ref().map(|table| Daily::of(table, &grid).unwrap());
+        let habits = Habits::read(&users, &pairs, Field::User).unwrap();
+        let job = habits.foreign(users.find("job").unwrap());
+        assert!(job.len() > 40 && job.iter().all(|(_, foreign, _)| *foreign < 0.2 * 130.0), "{job:?}");
+    }
+}
