@@ -169,14 +169,14 @@ mod tests {
 
     #[test]
     fn a_job_of_weeks_does_nothing_foreign() {
-        // In the middle of its eight weeks nothing far enough away is known of it.
+        // In the middle of its seven weeks nothing far enough away is known of it.
         let tables = [
-            table("user@1d:events", &[("job", 0..57, 130), ("other", 0..180, 100)]),
+            table("user@1d:events", &[("job", 0..50, 130), ("other", 0..180, 100)]),
             table(
                 "user+action@1d:events",
                 &[
-                    ("job + a", 0..57, 40),
-                    ("job + b", 0..57, 90),
+                    ("job + a", 0..50, 40),
+                    ("job + b", 0..50, 90),
                     ("other + a", 0..180, 1),
                     ("other + b", 0..180, 1),
                     ("other + c", 0..180, 98),

@@ -73,6 +73,13 @@ pub(crate) struct Found {
     pub(crate) cause: Option<Cause>,
 }
 
+impl Found {
+    /// Whether its shape or the finer views say that it is honest.
+    pub(crate) fn is_innocent(&self) -> bool {
+        self.shape != Shape::Step || self.cause.is_some()
+    }
+}
+
 /// What the series of a campaign looks like from outside the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -178,10 +185,9 @@ impl<'a> Family<'a> {
     /// counts by its other campaigns, and not at all where it has none.
     pub(crate) fn calibrate(&mut self) {
         for of_entity in self.campaigns.chunk_by(|a, b| a.entity == b.entity) {
-            let innocent = |found: &Found| found.shape != Shape::Step || found.cause.is_some();
             let Ok(index) = self.tested.binary_search(&of_entity[0].entity) else { continue };
-            if self.tops[index].is_some() && of_entity.iter().any(innocent) {
-                let others = of_entity.iter().filter(|found| !innocent(found));
+            if self.tops[index].is_some() && of_entity.iter().any(Found::is_innocent) {
+                let others = of_entity.iter().filter(|found| !found.is_innocent());
                 self.tops[index] = others.fold(None, |tops, found| {
                     let mut tops = tops.unwrap_or([0.0; 2]);
                     let top = &mut tops[found.campaign.band as usize];
@@ -368,19 +374,19 @@ impl<'a> Family<'a> {
         // Not the last day alone: who has found an id tries it first. Of who came lately, all days there are.
         let before: Vec<usize> = (0..day).filter(|day| present[*day]).collect();
         let habit = before.get(before.len().saturating_sub(HABIT_DAYS));
-        let came = before.first().is_some_and(|first| first + self.config.min_days <= day);
-        settled && came && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
+        settled && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
     }
 
     /// Whether nothing that the entity did in `episodes` is a finding here.
     pub(crate) fn is_usual(&self, entity: usize, episodes: &[Range<usize>], tails: f64) -> bool {
-        !self.campaigns_in(entity, episodes).any(|Found { campaign, shape, .. }| {
-            *shape == Shape::Step && self.is_finding(campaign.band, campaign.score, self.tested.len(), tails)
+        !self.campaigns_in(entity, episodes).filter(|found| !found.is_innocent()).any(|found| {
+            let Found { campaign, .. } = found;
+            self.is_finding(campaign.band, campaign.score, self.tested.len(), tails)
         })
     }
 
-    /// Nats of what the entity did in `episodes` by the campaign of its own that holds them all: none where that has an
-    /// innocent shape, as of a level that it had before. `None` where there is no such campaign.
+    /// Nats of what the entity did in `episodes` by the campaign of its own that holds them all: none where that is
+    /// innocent, as of a level that it had before. `None` where there is no such campaign.
     pub(crate) fn nats_in(&self, entity: usize, episodes: &[Range<usize>]) -> Option<f64> {
         let whole = episodes.first()?.start..episodes.last()?.end;
         let holds = |found: &&Found| {
@@ -388,7 +394,7 @@ impl<'a> Family<'a> {
             own.start <= whole.start && whole.end <= own.end
         };
         let found = self.campaigns_in(entity, episodes).find(holds)?;
-        Some(if found.shape == Shape::Step { found.campaign.score } else { 0.0 })
+        Some(if found.is_innocent() { 0.0 } else { found.campaign.score })
     }
 
     /// The entity's campaigns that meet `episodes`.
