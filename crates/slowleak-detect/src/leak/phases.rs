@@ -47,6 +47,8 @@ struct Phase {
     /// Who seems to have done most of it, where nobody surely did nearly all; and from where nearly all of it came.
     hand: Option<String>,
     source: Option<String>,
+    /// What nearly all of it went to.
+    object: Option<String>,
 }
 
 impl Phase {
@@ -62,6 +64,7 @@ impl Phase {
             user: most(Field::User, CARRIED),
             hand: most(Field::User, MOST),
             source: most(Field::Source, CARRIED),
+            object: most(Field::Object, CARRIED),
             fold,
         }
     }
@@ -101,14 +104,15 @@ impl Phase {
         end.abs_diff(start) <= HANDOVER_DAYS
     }
 
-    /// Whether the later one is the same rise of the same place again, and not from one other source alone. Who rotates
-    /// sources is not told apart by them.
+    /// Whether the later one is the same rise of the same place again, and neither on one other object nor from one other
+    /// source alone. Who rotates sources is not told apart by them.
     fn comes_back(&self, later: &Self) -> bool {
         let (a, b) = (self.lead(), later.lead());
         let rise = |one: &Candidate| (one.observed / one.expected.max(0.5)).ln();
         let (one, other) = (rise(a), rise(b));
         (&a.dimension, &a.entity, a.metric) == (&b.dimension, &b.entity, b.metric)
             && !differ(&self.source, &later.source)
+            && !differ(&self.object, &later.object)
             && one.min(other) >= RISE_SHARE * one.max(other)
     }
 }
