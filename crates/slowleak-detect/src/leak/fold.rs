@@ -87,9 +87,8 @@ pub(crate) fn fold(
     folds
 }
 
-/// Joins to a fold every later one that the events of it and others explain: taken off it, they leave no finding. So a
-/// table that happens to be busy while keys drain it is no leak of its own, unless what they did not do there is one. It is
-/// evidence of the one that explains most.
+/// Joins to a fold every later one that the fold's events explain: taken off it, they leave no finding. So a table that
+/// happens to be busy while a key drains it is no leak of its own, unless what the key did not do there is one.
 fn absorb(folds: Vec<Fold>, slices: &Slices<'_>, outlives: impl Fn(&Candidate, f64) -> bool) -> Vec<Fold> {
     let mut kept: Vec<Fold> = Vec::new();
     for fold in folds {
@@ -100,12 +99,15 @@ fn absorb(folds: Vec<Fold>, slices: &Slices<'_>, outlives: impl Fn(&Candidate, f
                 by.cause.is_some() == one.cause.is_some() && by.fact.is_none() && one.fact.is_none();
             Some(shared_events(by, one, &common, slices)).filter(|events| comparable && *events > 0.0)
         };
-        let explained: Vec<(usize, f64)> =
-            kept.iter().enumerate().filter_map(|(index, by)| Some((index, of(&by[0])?))).collect();
-        let events: f64 = explained.iter().map(|(_, events)| events).sum();
-        let largest = explained.iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+        let largest = kept
+            .iter()
+            .enumerate()
+            .filter_map(|(index, by)| Some((index, of(&by[0])?)))
+            .max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
         match largest {
-            Some((index, _)) if !fold.iter().any(|one| outlives(one, events)) => kept[*index].extend(fold),
+            Some((index, events)) if !fold.iter().any(|one| outlives(one, events)) => {
+                kept[index].extend(fold);
+            }
             _ => kept.push(fold),
         }
     }

@@ -131,8 +131,8 @@ fn carriers(lead: &Candidate, by: Field, slices: &Slices<'_>) -> Vec<(String, f6
     if lead.part(by).is_some() {
         return Vec::new();
     }
-    let all =
-        Excess { who: &lead.who, days: lead.days.clone(), observed: lead.observed, expected: lead.expected };
+    // In accesses, whatever was counted: slices know nothing else.
+    let all = Excess { who: &lead.who, days: lead.days.clone(), observed: lead.excess_events, expected: 0.0 };
     let exact = all.carried(slices, by);
     let mut shares: BTreeMap<String, (usize, f64)> = BTreeMap::new();
     if exact.is_empty() && lead.who.len() > 1 {
