@@ -89,9 +89,10 @@ impl Candidate {
         self.who.iter().find(|(part, _)| *part == field).map(|(_, value)| value.as_str())
     }
 
-    /// The candidate as evidence over the interval `start..end`.
-    pub(crate) fn evidence(&self, start: Micros, end: Micros) -> Evidence {
+    /// The candidate as evidence of a phase over the interval `start..end`.
+    pub(crate) fn evidence(&self, phase: u32, start: Micros, end: Micros) -> Evidence {
         Evidence {
+            phase,
             detector: self.detector,
             dimension: self.dimension.clone(),
             entity: self.entity.clone(),

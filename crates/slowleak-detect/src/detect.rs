@@ -13,6 +13,7 @@ use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
 use crate::leak::Writer;
 use crate::leak::fold::fold;
+use crate::leak::phases::phases;
 use crate::novelty::Novelty;
 use crate::profile::{Exchanges, Parts, Profiles};
 use crate::rate::Rates;
@@ -87,8 +88,9 @@ pub fn detect<'k, L: Lookup>(
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut folds = fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
     birth::join(&mut folds, rises);
+    let leaks = phases(folds, &slices);
     let mut findings: Vec<Finding> =
-        folds.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
+        leaks.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));

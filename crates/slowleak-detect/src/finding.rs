@@ -213,7 +213,7 @@ pub struct Finding {
     pub suppressed: Option<String>,
     /// The honest cause that makes it information only, to end a sentence; `None` where none was found.
     pub cause: Option<String>,
-    /// Every interval folded into the finding, the leading one first.
+    /// Every interval folded into the finding, the leading one first; of each phase its own leading one first.
     pub evidence: Vec<Evidence>,
     /// How the excess splits over the parts of the leading entity and related views, largest first.
     pub shares: Vec<Share>,
@@ -221,9 +221,25 @@ pub struct Finding {
     pub timeline: Vec<Point>,
 }
 
+impl Finding {
+    /// The leading interval of each phase, in the order of time. A leak that keeps to one place has one phase.
+    pub fn phases(&self) -> Vec<&Evidence> {
+        let mut leads: Vec<&Evidence> = Vec::new();
+        for evidence in &self.evidence {
+            if leads.iter().all(|lead| lead.phase != evidence.phase) {
+                leads.push(evidence);
+            }
+        }
+        leads.sort_by_key(|lead| lead.phase);
+        leads
+    }
+}
+
 /// One interval of one entity in one view and metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
+    /// The phase of the leak that it shows, counted from 1 in the order of time.
+    pub phase: u32,
     /// What raised it.
     pub detector: Detector,
     /// View.

@@ -4,22 +4,28 @@
 pub(crate) mod edges;
 pub(crate) mod fold;
 pub(crate) mod identity;
+pub(crate) mod phases;
 pub(crate) mod wording;
 
+use std::cmp::Ordering;
+
 use slowleak_record::{Field, Micros, Window};
-use slowleak_rollup::{DayTable, Lookup, Metric, Table, View};
+use slowleak_rollup::{DayTable, Lookup, Metric, Sketch, Table, View};
 
 use crate::candidate::Candidate;
 use crate::cause::Cause;
 use crate::cause::attribution::Excess;
 use crate::days::Log;
-use crate::finding::{Detector, Finding, Point, Severity, Share};
+use crate::finding::{Detector, Evidence, Finding, Point, Severity, Share};
 use crate::leak::edges::{Coarse, refine};
+use crate::leak::fold::Fold;
 use crate::leak::identity::finding_id;
 use crate::severity::{severity, taken};
 
 /// An interval that ends no earlier than this before the data does is still open.
 const OPEN_WITHIN: i64 = Micros::DAY / 2;
+/// Share of an excess with which a slice carries it.
+pub(crate) const CARRIED: f64 = 0.8;
 
 /// Makes findings.
 pub(crate) struct Writer<'a, L> {
@@ -32,31 +38,56 @@ pub(crate) struct Writer<'a, L> {
     pub(crate) rollup: &'a L,
 }
 
-impl<L: Lookup> Writer<'_, L> {
-    /// The finding of one leak's candidates, the leading one first.
-    pub(crate) fn finding(&self, members: &[Candidate]) -> Result<Finding, L::Error> {
-        // Shares are of whole days, so they are taken before the figures move to the final edges.
-        let shares = self.shares(&members[0]);
-        // A day may have several bursts.
-        let anchor = match members[0].edges {
-            Some((start, _)) if members[0].detector == Detector::Burst => Window::HOUR.floor(start),
-            _ => self.log.grid.start(members[0].anchor),
-        };
-        let edged: Vec<(Candidate, (Micros, Micros))> =
-            members.iter().map(|member| self.edged(member)).collect::<Result<_, _>>()?;
-        let (members, bounds): (Vec<Candidate>, Vec<(Micros, Micros)>) = edged.into_iter().unzip();
-        let lead = &members[0];
-        let (start, end) = bounds[0];
-        let open = end.0 + OPEN_WITHIN >= self.log.grid.end().0;
+/// A phase of a leak with its final edges and figures.
+struct Phase {
+    /// What was folded, the leading one first, and the edges of each.
+    members: Vec<Candidate>,
+    bounds: Vec<(Micros, Micros)>,
+    anchor: Micros,
+    shares: Vec<Share>,
+    /// What the leading one touched, where subjects are logged.
+    sketch: Option<Sketch>,
+}
+
+impl Phase {
+    fn lead(&self) -> &Candidate {
+        &self.members[0]
+    }
+
+    /// Distinct subjects of the leading one.
+    fn subjects(&self) -> Option<f64> {
         // Sketches are of whole days: on a short interval they count what lies around it, too.
+        let lead = self.lead();
         let most = if lead.metric == Metric::Events { lead.observed } else { f64::INFINITY };
-        let subjects = self.subjects(lead, start, end)?.map(|subjects| subjects.min(most));
-        let known = |field: Field| members.iter().find_map(|member| member.part(field)).map(str::to_owned);
+        self.sketch.as_ref().map(|sketch| sketch.estimate().min(most))
+    }
+}
+
+impl<L: Lookup> Writer<'_, L> {
+    /// The finding of one leak, whose phases are in the order of time. The surest phase gives it its name, odds and
+    /// shares, so that joining never makes a finding surer than what it was joined of; the first gives it its id.
+    pub(crate) fn finding(&self, leak: &[Fold]) -> Result<Finding, L::Error> {
+        let phases: Vec<Phase> = leak.iter().map(|fold| self.phase(fold)).collect::<Result<_, _>>()?;
+        let sure = |phase: &Phase| (phase.lead().expected_false.unwrap_or(0.0), -phase.lead().score);
+        let by_odds = |a: &Phase, b: &Phase| sure(a).partial_cmp(&sure(b)).unwrap_or(Ordering::Equal);
+        let main = (0..phases.len()).min_by(|a, b| by_odds(&phases[*a], &phases[*b])).unwrap_or(0);
+        let Phase { members, shares, .. } = &phases[main];
+        let start = phases.iter().map(|phase| phase.bounds[0].0).min().unwrap_or(phases[0].bounds[0].0);
+        let end = phases.iter().map(|phase| phase.bounds[0].1).max().unwrap_or(phases[0].bounds[0].1);
+        let lead = match phases.len() {
+            1 => members[0].clone(),
+            _ => self.whole(&members[0], (start, end))?,
+        };
+        let open = end.0 + OPEN_WITHIN >= self.log.grid.end().0;
+        let known = |field: Field| {
+            let all = members.iter().chain(phases.iter().flat_map(|phase| &phase.members));
+            all.into_iter().find_map(|member| member.part(field)).map(str::to_owned)
+        };
         // A compound's own part wins; else what the evidence names, or what carries nearly all of it.
         let carried = |field: Field| {
             let top =
                 shares.iter().find(|share| share.dimension == field.name() && !share.value.starts_with('('));
-            top.filter(|share| share.share >= 0.8).map(|share| share.value.clone())
+            top.filter(|share| share.share >= CARRIED).map(|share| share.value.clone())
         };
         let key = lead
             .part(Field::Key)
@@ -64,20 +95,27 @@ impl<L: Lookup> Writer<'_, L> {
             .or_else(|| carried(Field::Key))
             .or_else(|| known(Field::Key));
         let user = lead.part(Field::User).map(str::to_owned).or_else(|| carried(Field::User));
-        let taken = taken(lead, subjects);
-        let sensitivity = self.log.config.sensitivity.of_finding(lead.part(Field::Object), &shares);
+        let (subjects, taken, sensitivity) = self.loss(&phases);
         let weighted = subjects.map(|_| taken * sensitivity);
         let severity = match lead.cause {
             Some(_) => Severity::Info,
-            None => severity(lead, weighted, self.log.config),
+            None => severity(&members[0], weighted, self.log.config),
         };
+        let first = phases[0].lead();
+        let rows = |(index, phase): (u32, &Phase)| -> Vec<Evidence> {
+            let members = phase.members.iter().zip(&phase.bounds);
+            members.map(|(member, (start, end))| member.evidence(index, *start, *end)).collect()
+        };
+        let mut evidence: Vec<Vec<Evidence>> = (1..).zip(&phases).map(rows).collect();
+        let leading = evidence.remove(main);
+        evidence.insert(0, leading);
         let mut finding = Finding {
             id: finding_id(
-                lead.detector.name(),
-                &lead.dimension.to_string(),
-                &lead.entity,
-                lead.metric.name(),
-                anchor,
+                first.detector.name(),
+                &first.dimension.to_string(),
+                &first.entity,
+                first.metric.name(),
+                phases[0].anchor,
             ),
             rank: 0,
             severity,
@@ -100,12 +138,71 @@ impl<L: Lookup> Writer<'_, L> {
             summary: String::new(),
             suppressed: None,
             cause: lead.cause.as_ref().map(Cause::words),
-            evidence: members.iter().zip(bounds).map(|(m, (start, end))| m.evidence(start, end)).collect(),
-            shares,
+            evidence: evidence.into_iter().flatten().collect(),
+            shares: shares.clone(),
             timeline: self.points(&lead.timeline),
         };
-        finding.summary = wording::summary(&finding, lead);
+        finding.summary = wording::summary(&finding, &lead);
         Ok(finding)
+    }
+
+    fn phase(&self, members: &[Candidate]) -> Result<Phase, L::Error> {
+        // Shares are of whole days, so they are taken before the figures move to the final edges.
+        let shares = self.shares(&members[0]);
+        // A day may have several bursts.
+        let anchor = match members[0].edges {
+            Some((start, _)) if members[0].detector == Detector::Burst => Window::HOUR.floor(start),
+            _ => self.log.grid.start(members[0].anchor),
+        };
+        let edged: Vec<(Candidate, (Micros, Micros))> =
+            members.iter().map(|member| self.edged(member)).collect::<Result<_, _>>()?;
+        let (members, bounds): (Vec<Candidate>, Vec<(Micros, Micros)>) = edged.into_iter().unzip();
+        let sketch = self.sketch(&members[0], bounds[0])?;
+        Ok(Phase { members, bounds, anchor, shares, sketch })
+    }
+
+    /// Distinct subjects touched in the phases, by the places that lead them; the least that was taken of them, whatever
+    /// two phases took both counted once; and the weight of these places.
+    fn loss(&self, phases: &[Phase]) -> (Option<f64>, f64, f64) {
+        let (mut size, mut least, mut weighed) = (0.0, 0.0, 0.0);
+        let weight = |phase: &Phase| {
+            self.log.config.sensitivity.of_finding(phase.lead().part(Field::Object), &phase.shares)
+        };
+        for phase in phases {
+            let (lead, subjects) = (phase.lead(), phase.subjects());
+            let taken = taken(lead, subjects);
+            size += subjects.unwrap_or(lead.observed);
+            least += taken;
+            weighed += taken * weight(phase);
+        }
+        let sensitivity = if least > 0.0 { weighed / least } else { weight(&phases[0]) };
+        let all: Option<Vec<f64>> = phases.iter().map(Phase::subjects).collect();
+        let union = all.map(|each| {
+            let union = Sketch::union(phases.iter().filter_map(|phase| phase.sketch.as_ref()));
+            union.estimate().min(each.iter().sum())
+        });
+        let part = union.map_or(1.0, |union| if size > 0.0 { union / size } else { 1.0 });
+        (union, least * part, sensitivity)
+    }
+
+    /// The leading candidate with its figures counted over all phases and what lies between them.
+    fn whole(&self, lead: &Candidate, (start, end): (Micros, Micros)) -> Result<Candidate, L::Error> {
+        if let Some(cells) = self.cells(lead)?.filter(|_| lead.metric == Metric::Events) {
+            return Ok(self.recount(lead, (start, end), &cells));
+        }
+        let inside = |day: &usize| self.log.grid.start(*day) < end && self.log.grid.start(day + 1) > start;
+        let days = || (0..lead.timeline.len()).filter(inside).map(|day| lead.timeline[day]);
+        let (observed, expected) = (days().map(|day| day.0).sum(), days().map(|day| day.1).sum());
+        Ok(Candidate { observed, expected, ..lead.clone() })
+    }
+
+    /// The cells of a candidate's entity in the finest table of its dimension, where there is one.
+    fn cells(&self, candidate: &Candidate) -> Result<Option<Table>, L::Error> {
+        let table = self.events.iter().find(|table| table.view.dimension == candidate.dimension);
+        let table = table.filter(|table| table.find(&candidate.entity).is_some());
+        table
+            .map(|table| self.rollup.entity(&only(&table.view, Metric::Events), &candidate.entity))
+            .transpose()
     }
 
     /// The candidate with its figures between its final edges, and these.
@@ -114,10 +211,9 @@ impl<L: Lookup> Writer<'_, L> {
         if let Some(bounds) = candidate.edges {
             return Ok((candidate.clone(), bounds));
         }
-        let table = self.events.iter().find(|table| table.view.dimension == candidate.dimension);
-        let table = table.filter(|table| table.find(&candidate.entity).is_some());
-        let Some(table) = table else { return Ok((candidate.clone(), self.coarse(candidate))) };
-        let cells = self.rollup.entity(&only(&table.view, Metric::Events), &candidate.entity)?;
+        let Some(cells) = self.cells(candidate)? else {
+            return Ok((candidate.clone(), self.coarse(candidate)));
+        };
         let bounds = self.bounds(candidate, &cells);
         Ok((self.recount(candidate, bounds, &cells), bounds))
     }
@@ -168,12 +264,12 @@ impl<L: Lookup> Writer<'_, L> {
         candidate
     }
 
-    /// Distinct subjects of the leading entity in the interval, from the union of its sketches.
-    fn subjects(&self, lead: &Candidate, start: Micros, end: Micros) -> Result<Option<f64>, L::Error> {
+    /// What the leading entity touched in the interval: the union of its sketches.
+    fn sketch(&self, lead: &Candidate, (start, end): (Micros, Micros)) -> Result<Option<Sketch>, L::Error> {
         let table = self.subjects.iter().find(|table| table.view.dimension == lead.dimension);
         let table = table.filter(|table| table.find(&lead.entity).is_some());
         let cells = table.map(|table| self.rollup.entity(&only(&table.view, Metric::Subjects), &lead.entity));
-        Ok(cells.transpose()?.map(|cells| cells.union(&(start..end)).estimate()))
+        Ok(cells.transpose()?.map(|cells| cells.union(&(start..end))))
     }
 
     fn shares(&self, lead: &Candidate) -> Vec<Share> {

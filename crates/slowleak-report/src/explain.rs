@@ -37,6 +37,7 @@ pub fn explain(finding: &Finding, width: usize, color: bool) -> String {
         sheet.heading("Why it is suppressed");
         sheet.paragraph(2, "", &format!("{}.", capital(&visible(why))));
     }
+    phases(&mut sheet, finding);
     evidence(&mut sheet, finding);
     shares(&mut sheet, finding);
     sheet.gap();
@@ -245,6 +246,48 @@ fn capital(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// What was done where in each phase, and why they are one leak.
+fn phases(sheet: &mut Sheet, finding: &Finding) {
+    let told = told_phases(finding);
+    if told.is_empty() {
+        return;
+    }
+    sheet.gap();
+    sheet.heading(&format!("Its {} phases (UTC)", told.len()));
+    let listed = told.iter().take(LISTED);
+    listed.for_each(|(number, text)| sheet.paragraph(2, &format!("{number}. "), text));
+    more(sheet, told.len(), "evidence.parquet");
+    let actor = match (&finding.user, &finding.key) {
+        (Some(user), _) => format!("user {}", brief(user, advice::WIDEST)),
+        (None, Some(key)) => format!("key {}", brief(key, advice::WIDEST)),
+        (None, None) => "one actor".to_owned(),
+    };
+    let text = format!(
+        "They are told as one leak: all are of {actor}, nothing shows different hands, and each begins as another ends or \
+         is the same rise of the same place. Each is a finding by itself; the odds above are those of the surest, and \
+         joining has not bettered them. Observed and expected above are of the place that it names, over all phases and \
+         what lies between."
+    );
+    sheet.paragraph(2, "", &text);
+}
+
+/// The phases with their numbers, each in words; none where there is but one.
+pub(crate) fn told_phases(finding: &Finding) -> Vec<(u32, String)> {
+    let phases = finding.phases();
+    let told = |phase: &&Evidence| {
+        let text = format!(
+            "{}: {}, {} where {} were expected (by chance {})",
+            words::interval(phase.start, phase.end),
+            words::who(&phase.dimension, &phase.entity, |part| brief(part, advice::WIDEST)),
+            words::quantity(phase.metric, phase.observed),
+            words::figure(phase.metric, phase.expected),
+            words::certainty_brief(phase.expected_false),
+        );
+        (phase.phase, text)
+    };
+    if phases.len() > 1 { phases.iter().map(told).collect() } else { Vec::new() }
+}
+
 fn evidence(sheet: &mut Sheet, finding: &Finding) {
     if finding.evidence.is_empty() {
         return;
@@ -334,7 +377,11 @@ pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
     let mut doubts =
         vec![format!("A cause on record for {span}: a migration, a batch job, a new service, a campaign.")];
     if let Some(top) = finding.shares.iter().find(|share| share.share >= 0.2) {
-        let rest = finding.observed - finding.expected;
+        // Shares are of the phase that names the finding.
+        let rest = match finding.evidence.first() {
+            Some(leading) if finding.phases().len() > 1 => leading.observed - leading.expected,
+            _ => finding.observed - finding.expected,
+        };
         let left = words::figure(finding.metric, (rest * (1.0 - top.share)).max(0.0));
         doubts.push(format!(
             "{} {} being known work: it carries {} of the excess; without it {left} of {} remain.",

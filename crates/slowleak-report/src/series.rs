@@ -22,7 +22,7 @@ pub(crate) struct Bar {
     pub(crate) observed: f64,
     /// Expected, a window.
     pub(crate) expected: f64,
-    /// Whether the finding's interval touches the bar.
+    /// Whether the finding's interval, or one of its phases where there are several, touches the bar.
     pub(crate) inside: bool,
 }
 
@@ -50,6 +50,10 @@ impl Series {
                 *expected += clean(point.expected);
             }
         }
+        let phases: Vec<(Micros, Micros)> = match finding.phases() {
+            phases if phases.len() > 1 => phases.iter().map(|phase| (phase.start, phase.end)).collect(),
+            _ => vec![(finding.start, finding.end)],
+        };
         let bars = (0i64..).zip(sums).map(|(index, (observed, expected))| {
             let covered = step.min(windows - index * step) as f64;
             let at = |windows: i64| Micros(first.0.saturating_add(window.saturating_mul(windows)));
@@ -59,7 +63,7 @@ impl Series {
                 end,
                 observed: observed / covered,
                 expected: expected / covered,
-                inside: start < finding.end && end > finding.start,
+                inside: phases.iter().any(|(from, to)| start < *to && end > *from),
             }
         });
         Some(Self { window, step, bars: bars.collect() })

@@ -39,7 +39,7 @@ fn table(columns: Vec<Column>) -> Result<RecordBatch, ArrowError> {
 
 /// `findings.parquet`: one row a finding.
 pub(crate) fn findings(findings: &[Finding]) -> Result<RecordBatch, ArrowError> {
-    let rank = findings.iter().map(|f| i32::try_from(f.rank).unwrap_or(i32::MAX));
+    let rank = findings.iter().map(|f| number(f.rank));
     let each = findings.iter();
     table(vec![
         ("finding_id", text(each.clone().map(|f| f.id.as_str())), false),
@@ -67,7 +67,8 @@ pub(crate) fn findings(findings: &[Finding]) -> Result<RecordBatch, ArrowError> 
     ])
 }
 
-/// `evidence.parquet`: one row an interval folded into a finding, the leading one first.
+/// `evidence.parquet`: one row an interval folded into a finding, the leading one first, with the phase of the leak that
+/// it shows.
 pub(crate) fn evidence(findings: &[Finding]) -> Result<RecordBatch, ArrowError> {
     let each = findings.iter().flat_map(|f| f.evidence.iter().map(move |e| (f.id.as_str(), e)));
     table(vec![
@@ -84,8 +85,18 @@ pub(crate) fn evidence(findings: &[Finding]) -> Result<RecordBatch, ArrowError> 
         ("dispersion", float(each.clone().map(|(_, e)| e.dispersion)), false),
         ("raw_score", float(each.clone().map(|(_, e)| e.raw_score)), false),
         ("score", float(each.clone().map(|(_, e)| e.score)), false),
-        ("expected_false", Arc::new(Float64Array::from_iter(each.map(|(_, e)| e.expected_false))), true),
+        (
+            "expected_false",
+            Arc::new(Float64Array::from_iter(each.clone().map(|(_, e)| e.expected_false))),
+            true,
+        ),
+        ("phase", Arc::new(Int32Array::from_iter_values(each.map(|(_, e)| number(e.phase)))), false),
     ])
+}
+
+/// A number of the contract's type.
+fn number(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
 }
 
 /// `timeline.parquet`: the leading series of each finding, in time order.
@@ -240,9 +251,17 @@ impl Columns {
         let (level, dispersion) = (self.float("level_per_day")?, self.float("dispersion")?);
         let (raw_score, score) = (self.float("raw_score")?, self.float("score")?);
         let expected_false = self.float_or_null("expected_false")?;
+        // Runs of earlier versions knew one phase a leak.
+        let phase = self.0.column_by_name("phase").map(|_| self.typed("phase", &DataType::Int32, false));
+        let phase: Option<Int32Array> = phase.transpose()?;
+        let phase = |row| {
+            let phase = phase.as_ref().map_or(1, |phase| phase.value(row));
+            u32::try_from(phase).map_err(|_| at_row("phase", row, "below zero"))
+        };
         let rows = 0..self.0.num_rows();
         rows.map(|row| {
             let evidence = Evidence {
+                phase: phase(row)?,
                 detector: parse("detector", &detector, row)?,
                 dimension: parse("dimension", &dimension, row)?,
                 entity: entity.value(row).to_owned(),

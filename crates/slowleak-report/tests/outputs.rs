@@ -412,10 +412,11 @@ prop_compose! {
         (start, end) in (micros(), micros()),
         numbers in prop::array::uniform6(number()),
         expected_false in prop::option::of(number()),
+        phase in 1..4_u32,
     ) -> Evidence {
         let [observed, expected, level_per_day, dispersion, raw_score, score] = numbers;
         Evidence {
-            detector, dimension: dimension.parse().unwrap(), entity, metric, start, end,
+            phase, detector, dimension: dimension.parse().unwrap(), entity, metric, start, end,
             observed, expected, level_per_day, dispersion, raw_score, score, expected_false,
         }
     }
@@ -450,6 +451,38 @@ prop_compose! {
             }).collect(),
         }
     }
+}
+
+#[test]
+fn the_phases_of_a_leak_are_told_in_the_order_of_time() {
+    let mut finding = specimen::leak();
+    assert!(!explain(&finding, 100, false).contains("phases"), "one phase needs no account");
+    let earlier = Evidence {
+        phase: 1,
+        dimension: "key+object".parse().unwrap(),
+        entity: "kid-2021-auth-07 + delivery-address-list".to_owned(),
+        metric: Metric::Missing,
+        start: "2025-04-14".parse().unwrap(),
+        end: finding.start,
+        observed: 465.0,
+        expected: 47.0,
+        expected_false: Some(1e-3),
+        ..finding.evidence[0].clone()
+    };
+    finding.start = earlier.start;
+    finding.evidence.iter_mut().for_each(|row| row.phase = 2);
+    finding.evidence.push(earlier);
+    let said = explain(&finding, 100, false);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "Its 2 phases (UTC) 1. 14 Apr – 23 Jun 2025: key kid-2021-auth-07 on object delivery-address-list, 465";
+    assert!(said.contains(told), "{said}");
+    assert!(said.contains("47 were expected (by chance 1 in 1,000) 2. 24 Jun – 7 Nov 2025: key"), "{said}");
+    assert!(said.contains("joining has not bettered them"), "{said}");
+
+    let dir = tempdir().unwrap();
+    let detection = Detection { findings: vec![finding], scope: specimen::scope(), ..Detection::default() };
+    write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
+    assert_eq!(read_findings(dir.path()).unwrap(), detection.findings);
 }
 
 proptest! {

@@ -12,7 +12,7 @@ use slowleak_record::{Field, Micros, Registry};
 use crate::cause::Cause;
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
-use crate::days::slices::Slices;
+use crate::days::slices::{Slice, Slices};
 use crate::finding::Share;
 
 /// Share of the excess that a cause must carry to explain it: most of it.
@@ -84,6 +84,25 @@ impl Excess<'_> {
         let several = newcomers.len() > 1;
         let named = shares.into_iter().map(|(share, _)| share).take(NAMED);
         several.then_some(total).into_iter().chain(named).collect()
+    }
+
+    /// Values of `by` with their share of the excess; those that have a share of it only.
+    pub(crate) fn carried(&self, slices: &Slices<'_>, by: Field) -> Vec<(String, f64)> {
+        let Some((daily, parts)) = slices.of(self.who, by) else { return Vec::new() };
+        let ratio = |part: &Slice| {
+            let inside = daily.events_in(part.entity, &self.days);
+            (inside, daily.total(part.entity) - inside)
+        };
+        let each: Vec<(f64, f64)> = parts.iter().map(ratio).collect();
+        let (inside, outside) = each.iter().fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        // Of all events of these parts, not of the excess's own: they may be more.
+        let expected = (inside - self.total()).max(0.0);
+        let share = |(inside, elsewhere): (f64, f64)| {
+            let usual = if outside > 0.0 { expected * elsewhere / outside } else { 0.0 };
+            (inside - usual) / self.total()
+        };
+        let shares = parts.into_iter().zip(each).map(|(part, of)| (part.value, share(of)));
+        shares.filter(|(_, share)| *share > 0.0).collect()
     }
 
     /// The honest cause, where one carries the excess.

@@ -4,10 +4,31 @@ use slowleak_record::{Field, Micros};
 use slowleak_rollup::Metric;
 
 use crate::candidate::{Candidate, Fact};
-use crate::finding::{Detector, Finding};
+use crate::finding::{Detector, Evidence, Finding};
 
-/// The finding's summary, in the words of the candidate that leads it where figures alone do not say what was seen.
+/// The finding's summary, in the words of the candidate that leads it where figures alone do not say what was seen, and
+/// of its phases, where it has several.
 pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
+    let phases = finding.phases();
+    let what = what(finding, lead);
+    if phases.len() < 2 {
+        return what;
+    }
+    let phase = |phase: &&Evidence| {
+        let days = format!("{} to {}", date(phase.start), date(Micros(phase.end.0 - 1)));
+        format!(
+            "{} {} ({} {}, {days})",
+            phase.dimension,
+            phase.entity,
+            count(phase.observed),
+            unit(phase.metric)
+        )
+    };
+    let told: Vec<String> = phases.iter().map(phase).collect();
+    format!("{what}; {} phases: {}", phases.len(), listed(&told))
+}
+
+fn what(finding: &Finding, lead: &Candidate) -> String {
     let who = format!("{} {}", finding.dimension, finding.entity);
     let when = if finding.detector == Detector::Burst {
         format!("from {} to {} UTC", minute(finding.start), minute(finding.end))
@@ -46,13 +67,7 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
         }
         _ => {}
     }
-    let unit = match finding.metric {
-        Metric::Subjects => "account-days (distinct accounts, summed over days)",
-        Metric::Missing => "accesses to accounts that do not exist",
-        Metric::Rows => "records returned",
-        Metric::Bytes => "bytes returned",
-        _ => "accesses",
-    };
+    let unit = unit(finding.metric);
     let by = match finding.detector {
         Detector::Share => " by the key's other accesses",
         Detector::Burst => " of such hours on such a day",
@@ -68,11 +83,24 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{cause}")
 }
 
+fn unit(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Subjects => "account-days (distinct accounts, summed over days)",
+        Metric::Missing => "accesses to accounts that do not exist",
+        Metric::Rows => "records returned",
+        Metric::Bytes => "bytes returned",
+        _ => "accesses",
+    }
+}
+
 /// The key's other objects (or whatever else its name ends with) in the evidence.
 fn alike(finding: &Finding) -> String {
     let dimension = &finding.dimension;
     let (own, mut others) = (dimension.split(&finding.entity), Vec::new());
-    for evidence in finding.evidence.iter().filter(|evidence| evidence.dimension == *dimension) {
+    // Places of other phases are told with these.
+    let phase = finding.evidence.first().map(|leading| leading.phase);
+    let beside = |row: &&Evidence| row.dimension == *dimension && Some(row.phase) == phase;
+    for evidence in finding.evidence.iter().filter(beside) {
         let name = dimension.split(&evidence.entity);
         let other = name.iter().zip(&own).find(|(part, own)| part != own).map(|(part, _)| part.clone());
         others.extend(other.filter(|other| !others.contains(other)));

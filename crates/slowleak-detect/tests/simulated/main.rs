@@ -7,6 +7,7 @@ mod births;
 mod bursts;
 mod causes;
 mod novelty;
+mod phases;
 mod profile;
 mod rules;
 mod shares;

@@ -28,6 +28,7 @@ fn timeline(level: f64, leak: f64, start: Micros, end: Micros) -> Vec<Point> {
 fn evidence(finding: &Finding, dimension: &str, entity: &str, metric: Metric, scale: f64) -> Evidence {
     let days = (finding.end.0 - finding.start.0) as f64 / Micros::DAY as f64;
     Evidence {
+        phase: 1,
         detector: finding.detector,
         dimension: dimension.parse().unwrap(),
         entity: entity.to_owned(),
