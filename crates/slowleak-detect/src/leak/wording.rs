@@ -4,7 +4,7 @@ use slowleak_record::{Field, Micros};
 use slowleak_rollup::Metric;
 
 use crate::candidate::{Candidate, Fact};
-use crate::finding::{Detector, Finding};
+use crate::finding::{Detector, Evidence, Finding};
 
 /// The finding's summary, in the words of the candidate that leads it where figures alone do not say what was seen.
 pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
@@ -44,6 +44,12 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
                 newcomers(finding)
             );
         }
+        Detector::Reconnaissance => {
+            return format!(
+                "{who}: {observed} objects used for the first time {when}, where {usual} were expected of so many \
+                 accesses ({seen}){still}{cause}"
+            );
+        }
         _ => {}
     }
     let unit = match finding.metric {
@@ -65,7 +71,8 @@ pub(crate) fn summary(finding: &Finding, lead: &Candidate) -> String {
     };
     let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
     let others = alike(finding);
-    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{cause}")
+    let before = looked_around(finding);
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{before}{cause}")
 }
 
 /// The key's other objects (or whatever else its name ends with) in the evidence.
@@ -80,8 +87,21 @@ fn alike(finding: &Finding) -> String {
     if others.is_empty() { String::new() } else { format!("; so did its use of {}", listed(&others)) }
 }
 
+/// The reconnaissance in the evidence.
+fn looked_around(finding: &Finding) -> String {
+    let found = finding.evidence.iter().find(|row| row.detector == Detector::Reconnaissance);
+    let words = |row: &Evidence| {
+        let (objects, first, last) = (count(row.observed), date(row.start), date(Micros(row.end.0 - 1)));
+        format!(
+            "; {objects} objects were used for the first time by {} {} from {first} to {last}",
+            row.dimension, row.entity
+        )
+    };
+    found.map(words).unwrap_or_default()
+}
+
 /// Names for a sentence: at most three, then how many more.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     const MOST: usize = 3;
     match names.len().checked_sub(MOST) {
         Some(more) if more > 0 => format!("{} and {more} more", names[..MOST].join(", ")),

@@ -8,6 +8,7 @@ mod bursts;
 mod causes;
 mod novelty;
 mod profile;
+mod reconnaissance;
 mod rules;
 mod shares;
 mod world;
