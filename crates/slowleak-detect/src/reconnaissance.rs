@@ -35,7 +35,7 @@ const LENGTHS: [usize; 3] = [1, 3, 7];
 const MIN_OBJECTS: f64 = 5.0;
 /// A leak follows within so many days.
 const FOLLOWS_DAYS: usize = 28;
-/// Part of a leak's excess that must be by the entity that looked around...
+/// Part of a leak's excess that must be by the entity that looked around.
 const CARRIED: f64 = 0.5;
 
 /// The first uses of a log.
@@ -319,13 +319,18 @@ pub(crate) fn join(folds: &mut Vec<Fold>, mut found: Vec<Candidate>, slices: &Sl
 
 /// Whether the entity that looked around is the other's, or did most of what is the other's excess.
 fn carries(one: &Candidate, other: &Candidate, slices: &Slices<'_>) -> bool {
+    // What the two have in common at other times, in the proportion in which the other's work goes on.
+    let outside: f64 = other.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - other.observed;
+    let usual = if outside > 0.0 { other.expected / outside } else { 0.0 };
+    let excess = |pair: &[(Field, String)]| {
+        let inside = slices.events(pair, &other.days)?;
+        Some(inside - usual * (slices.events(pair, &(0..usize::MAX))? - inside))
+    };
     one.who.iter().all(|(field, value)| match other.part(*field) {
         Some(same) => same == value,
         None => other.who.iter().any(|part| {
-            let pair = [(*field, value.clone()), part.clone()];
-            slices
-                .events(&pair, &other.days)
-                .is_some_and(|events| events >= CARRIED * other.excess_events.max(1.0))
+            let shared = excess(&[(*field, value.clone()), part.clone()]);
+            shared.is_some_and(|shared| shared >= CARRIED * other.excess_events.max(1.0))
         }),
     })
 }

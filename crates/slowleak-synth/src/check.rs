@@ -6,7 +6,7 @@ use slowleak_record::Micros;
 
 use crate::SynthError;
 use crate::leak_spec::{Credential, LeakSpec, LeakUser, Phase};
-use crate::scenario::{Scenario, ScenarioFile, When};
+use crate::scenario::{Object, Scenario, ScenarioFile, When};
 
 /// A scenario's text, to name lines in messages.
 struct Text<'a> {

@@ -89,7 +89,9 @@ fn alike(finding: &Finding) -> String {
 
 /// The reconnaissance in the evidence.
 fn looked_around(finding: &Finding) -> String {
-    let found = finding.evidence.iter().find(|row| row.detector == Detector::Reconnaissance);
+    let all = finding.evidence.iter().filter(|row| row.detector == Detector::Reconnaissance);
+    // Of a key and its user, the one that is known by the hour.
+    let found = all.min_by_key(|row| row.end.0 - row.start.0);
     let words = |row: &Evidence| {
         let (objects, first, last) = (count(row.observed), date(row.start), date(Micros(row.end.0 - 1)));
         format!(
