@@ -319,9 +319,9 @@ pub(crate) fn join(folds: &mut Vec<Fold>, mut found: Vec<Candidate>, slices: &Sl
 
 /// Whether the entity that looked around is the other's, or did most of what is the other's excess.
 fn carries(one: &Candidate, other: &Candidate, slices: &Slices<'_>) -> bool {
-    // What the two have in common at other times, in the proportion in which the other's work goes on.
-    let outside: f64 = other.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - other.observed;
-    let usual = if outside > 0.0 { other.expected / outside } else { 0.0 };
+    // What the two have in common on other days goes on.
+    let outside = other.timeline.len().saturating_sub(other.days.len()).max(1);
+    let usual = other.days.len() as f64 / outside as f64;
     let excess = |pair: &[(Field, String)]| {
         let inside = slices.events(pair, &other.days)?;
         Some(inside - usual * (slices.events(pair, &(0..usize::MAX))? - inside))
