@@ -18,6 +18,7 @@ use crate::novelty::Novelty;
 use crate::profile::{Exchanges, Parts, Profiles};
 use crate::rate::Rates;
 use crate::rate::share::Shares;
+use crate::reconnaissance::{self, Reconnaissance};
 use crate::rules::Rules;
 use crate::rules::issues::Issues;
 use crate::severity::rank;
@@ -71,8 +72,14 @@ pub fn detect<'k, L: Lookup>(
     let exchanges = Exchanges::read(log, rollup)?;
     let novelty = Novelty::run(log, &events);
     let of_novelty = novelty.as_ref().map_or(0, Novelty::tails);
-    let tails =
-        rates.tails() + births.tails() + bursts.tails() + profiles.tails() + exchanges.tails() + of_novelty;
+    let explorers = Reconnaissance::run(log);
+    let tails = rates.tails()
+        + births.tails()
+        + bursts.tails()
+        + profiles.tails()
+        + exchanges.tails()
+        + of_novelty
+        + explorers.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
     let born = births.candidates(tails);
@@ -88,12 +95,14 @@ pub fn detect<'k, L: Lookup>(
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut folds = fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
     birth::join(&mut folds, rises);
+    reconnaissance::join(&mut folds, explorers.candidates(rollup, tails)?, &slices);
     let leaks = phases(folds, &slices);
     let mut findings: Vec<Finding> =
         leaks.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
     rank(&mut findings);
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));
+    families.extend(explorers.examined());
     let scope = Scope { families, end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })
 }

@@ -89,11 +89,13 @@ pub enum Detector {
     Swap,
     /// Sources never seen before that, once there, do little else than one thing.
     Novelty,
+    /// In a few days many objects that the key or user had never used before.
+    Reconnaissance,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -109,6 +111,7 @@ impl Detector {
         Self::Profile,
         Self::Swap,
         Self::Novelty,
+        Self::Reconnaissance,
     ];
 
     /// The word of the contract.
@@ -129,6 +132,7 @@ impl Detector {
             Self::Profile => "profile",
             Self::Swap => "swap",
             Self::Novelty => "novelty",
+            Self::Reconnaissance => "reconnaissance",
         }
     }
 
@@ -144,6 +148,7 @@ impl Detector {
                 | Self::Profile
                 | Self::Swap
                 | Self::Novelty
+                | Self::Reconnaissance
         )
     }
 }

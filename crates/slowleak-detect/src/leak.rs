@@ -266,6 +266,10 @@ impl<L: Lookup> Writer<'_, L> {
 
     /// What the leading entity touched in the interval: the union of its sketches.
     fn sketch(&self, lead: &Candidate, (start, end): (Micros, Micros)) -> Result<Option<Sketch>, L::Error> {
+        // Whoever looks around has taken nothing yet; what else was done in those days is no part of it.
+        if lead.metric == Metric::NewObjects {
+            return Ok(None);
+        }
         let table = self.subjects.iter().find(|table| table.view.dimension == lead.dimension);
         let table = table.filter(|table| table.find(&lead.entity).is_some());
         let cells = table.map(|table| self.rollup.entity(&only(&table.view, Metric::Subjects), &lead.entity));

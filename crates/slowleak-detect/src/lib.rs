@@ -23,6 +23,7 @@ mod pattern;
 mod profile;
 mod quality;
 mod rate;
+mod reconnaissance;
 mod rules;
 mod sensitivity;
 mod severity;

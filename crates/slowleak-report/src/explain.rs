@@ -165,6 +165,14 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
              {unit} not its own are expected of so much inside the interval. Seen were {observed}{each}."
         ),
         Detector::Novelty => new_sources(leading),
+        Detector::Reconnaissance => format!(
+            "The more accesses somebody has made, the rarer is an object that they never used: how much rarer was learnt \
+             from its peers, and how eager it is itself from what it had used before. So many accesses lead to expect \
+             {} objects used for the first time in the interval. Seen were {}, without those that others began to use in \
+             the same days, and those that it still used three weeks later.",
+            words::full(leading.expected),
+            words::full(leading.observed)
+        ),
         _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
              time, {expected}{each} are expected inside it. Seen were {observed}{each}."
@@ -172,7 +180,8 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
     };
     reasons.push(("Baseline", baseline));
 
-    if leading.detector != Detector::Novelty && leading.dispersion > 0.0 && leading.expected > 0.0 {
+    let by_total = !matches!(leading.detector, Detector::Novelty | Detector::Reconnaissance);
+    if by_total && leading.dispersion > 0.0 && leading.expected > 0.0 {
         // Counting noise and the rate's own.
         let spread = (leading.dispersion + 1.0 / leading.expected).sqrt();
         let apart = (leading.observed / leading.expected - 1.0) / spread;
@@ -201,6 +210,9 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
                      seen at the start"
                 }
                 Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
+                Detector::Reconnaissance => {
+                    "the log-likelihood ratio of so many objects against those that its accesses lead to expect"
+                }
                 _ => "the log-likelihood ratio of a leak against the baseline",
             },
         ),

@@ -19,7 +19,8 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         | Detector::Birth
         | Detector::Profile
         | Detector::Swap
-        | Detector::Novelty => None,
+        | Detector::Novelty
+        | Detector::Reconnaissance => None,
     }
 }
 

@@ -144,7 +144,7 @@ pub(crate) fn what(finding: &Finding) -> String {
     let verb = match finding.metric {
         Metric::Subjects => "touched",
         Metric::Rows | Metric::Bytes => "read",
-        Metric::Sources => "used",
+        Metric::Sources | Metric::NewObjects => "used",
         _ => "made",
     };
     format!(

@@ -57,7 +57,7 @@ impl FromStr for Dimension {
     }
 }
 
-/// A figure that a cell holds.
+/// A figure that a cell holds, or that is told from several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Metric {
@@ -77,10 +77,12 @@ pub enum Metric {
     Sources,
     /// Distinct subjects, sketched.
     Subjects,
+    /// Objects that an entity never used before. No cell holds it: it is told from when each pair was first seen.
+    NewObjects,
 }
 
 impl Metric {
-    /// Every metric, in column order.
+    /// Every metric of cells, in column order.
     pub const ALL: [Self; 8] = [
         Self::Events,
         Self::Rows,
@@ -103,6 +105,7 @@ impl Metric {
             Self::Error => "error",
             Self::Sources => "sources",
             Self::Subjects => "subjects",
+            Self::NewObjects => "new_objects",
         }
     }
 
@@ -115,6 +118,7 @@ impl Metric {
             Self::Denied | Self::Missing | Self::Error => Some(Field::Status),
             Self::Sources => Some(Field::Source),
             Self::Subjects => Some(Field::Subject),
+            Self::NewObjects => Some(Field::Object),
         }
     }
 }
@@ -129,7 +133,8 @@ impl FromStr for Metric {
     type Err = ViewError;
 
     fn from_str(text: &str) -> Result<Self, ViewError> {
-        Self::ALL.into_iter().find(|metric| metric.name() == text).ok_or_else(|| {
+        let mut known = Self::ALL.into_iter().chain([Self::NewObjects]);
+        known.find(|metric| metric.name() == text).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|metric| metric.name()).collect();
             ViewError(format!("unknown metric {text:?}; the metrics are {}", names.join(", ")))
         })
@@ -216,8 +221,13 @@ impl FromStr for View {
         let (dimension, rest) = text.split_once('@').ok_or_else(shape)?;
         let (window, metrics) = rest.split_once(':').ok_or_else(shape)?;
         let window = window.parse().map_err(|error| ViewError(format!("{error}")))?;
-        let metrics: Result<Vec<Metric>, _> =
-            metrics.split(',').map(|metric| metric.trim().parse()).collect();
+        let metric = |text: &str| {
+            let metric: Metric = text.parse()?;
+            let held = Metric::ALL.contains(&metric);
+            held.then_some(metric)
+                .ok_or_else(|| ViewError(format!("{metric} is told from other views, and in none")))
+        };
+        let metrics: Result<Vec<Metric>, _> = metrics.split(',').map(|text| metric(text.trim())).collect();
         Ok(Self::new(dimension.parse()?, window, metrics?))
     }
 }
@@ -252,6 +262,7 @@ mod tests {
             "rows@1h:events",
             "key@7h:events",
             "key@1h:event",
+            "key@1h:new_objects",
         ] {
             assert!(text.parse::<View>().is_err(), "{text}");
         }

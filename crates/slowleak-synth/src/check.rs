@@ -6,7 +6,7 @@ use slowleak_record::Micros;
 
 use crate::SynthError;
 use crate::leak_spec::{Credential, LeakSpec, LeakUser, Phase};
-use crate::scenario::{Scenario, ScenarioFile, When};
+use crate::scenario::{Object, Scenario, ScenarioFile, When};
 
 /// A scenario's text, to name lines in messages.
 struct Text<'a> {
@@ -412,7 +412,9 @@ fn phase(
     addresses(file, leak, phase, table, text)?;
     let subjects = file.population.subjects;
     text.within(table, "accounts", phase.accounts.unwrap_or(1) as f64, 1.0..=subjects as f64)?;
-    if phase.objects.is_empty() || phase.objects.iter().any(|object| !(0.0..=1e6).contains(&object.weight)) {
+    unused(file, leak, phase, table, text)?;
+    let none = phase.objects.is_empty() && phase.unused == 0;
+    if none || phase.objects.iter().any(|object| !(0.0..=1e6).contains(&object.weight)) {
         let cause = "no objects, or a weight below zero";
         return Err(text.error(
             table,
@@ -436,4 +438,30 @@ fn phase(
         return Err(text.error(table, "duty", cause, "write two different hours from 0 to 24"));
     }
     text.within(table, "duty", phase.duty.cv, 0.0..=3.0)
+}
+
+/// Objects that the group of the leak leaves alone: there must be a group, and as many.
+fn unused(
+    file: &ScenarioFile,
+    leak: &LeakSpec,
+    phase: &Phase,
+    table: Table<'_>,
+    text: &Text<'_>,
+) -> Result<(), SynthError> {
+    if phase.unused == 0 {
+        return Ok(());
+    }
+    let Some(group) = leak.group() else {
+        let cause = "unused: whose objects these are not is unknown";
+        return Err(text.error(table, "unused", cause, "name the group of the shared key, or an insider"));
+    };
+    let of_others =
+        |object: &&Object| !object.groups.is_empty() && !object.groups.iter().any(|one| one == group);
+    let unnamed = file.population.objects as usize - file.object.len();
+    let left_alone = unnamed - (unnamed * 2).div_ceil(3) + file.object.iter().filter(of_others).count();
+    if phase.unused as usize > left_alone {
+        let cause = format!("unused: group {group:?} leaves {left_alone} objects alone");
+        return Err(text.error(table, "unused", cause, "write no more, or raise population.objects"));
+    }
+    Ok(())
 }

@@ -116,6 +116,7 @@ pub(crate) fn resolve(scenario: &Scenario, calendar: &Calendar, world: &mut Worl
         let of_spec = seed.child(nth as u64);
         let seed = if copy == 0 { of_spec } else { of_spec.child(1 << 20 | u64::from(copy)) };
         let named = |name: &str| if spec.copies == 1 { name.to_owned() } else { format!("{name}-{copy:03}") };
+        let group = spec.group().and_then(|name| world.groups.iter().position(|group| group.name == name));
         let phases: Vec<PhasePlan> = spec
             .phase
             .iter()
@@ -124,6 +125,7 @@ pub(crate) fn resolve(scenario: &Scenario, calendar: &Calendar, world: &mut Worl
                 let seed = seed.child(10 + n as u64);
                 PhasePlan::new(
                     phase,
+                    group,
                     calendar,
                     world,
                     &mut actions,

@@ -65,6 +65,17 @@ pub(crate) enum LeakUser {
     New(String),
 }
 
+impl LeakSpec {
+    /// The group of the key or insider, where the scenario names it.
+    pub(crate) fn group(&self) -> Option<&str> {
+        match (&self.user, &self.credential) {
+            (LeakUser::Insider(group), _) => Some(group),
+            (_, Credential::Shared { group, .. }) => group.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// One phase of a leak.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +91,11 @@ pub(crate) struct Phase {
     /// Accesses as a multiple of what the honest key, or the insider, does between `start` and `end`.
     pub(crate) lift: Option<f64>,
     /// Objects read, by weight.
+    #[serde(default)]
     pub(crate) objects: Vec<LeakObject>,
+    /// So many other objects, alike in weight, that the group of the key or insider leaves alone.
+    #[serde(default)]
+    pub(crate) unused: u32,
     #[serde(default)]
     pub(crate) pattern: Pattern,
     /// Only this many accounts are ever touched; all by default.

@@ -94,12 +94,13 @@
 //! | --- | --- | --- |
 //! | `start`, `end` | required | dates or times |
 //! | `share`, `lift`, `per_day`, `accesses` | exactly one | share of the whole log's traffic in the phase; multiple of what the shared key or the insider does honestly from `start` to `end`; or a number that does not scale with the log |
-//! | `objects` | required | `[{ name = "...", weight = 1.0 }]`, each declared by `[[object]]` |
+//! | `objects` | required without `unused` | `[{ name = "...", weight = 1.0 }]`, each declared by `[[object]]` |
 //! | `pattern` | `"once"` | each account once in random order; `"ordered"` by id over and over; `"random"` |
 //! | `accounts` | all | only so many accounts are touched |
 //! | `misses` | 0 | share of accesses to ids without an account |
 //! | `addresses`, `active` | the insider's own, all | pool, and how many are in use at a time while the pool is worked through |
 //! | `region` | none | region of the pool, required with one |
+//! | `unused` | 0 | so many more objects, alike in weight, that the group of the shared key or insider leaves alone |
 //! | `action`, `bulk` | the object's, 1 | operation; records and bytes an access returns, as a multiple of the object's usual ones |
 //! | `duty` | always | `{ hours = [22, 6], weekdays = ["sat", "sun"], on_days = 3, off_days = 4, cv = 0.2 }`, local time |
 //! | `in_truth` | `true` | whether the phase counts in `truth.json` |

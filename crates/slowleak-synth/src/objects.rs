@@ -97,6 +97,12 @@ impl Objects {
         Self { names, actions, shapes, weights, rows, bytes }
     }
 
+    /// The objects that a group leaves alone, in order.
+    pub(crate) fn unused(&self, group: usize) -> Vec<u16> {
+        let weights = self.weights.get(group).map_or(&[][..], Vec::as_slice);
+        (0..).zip(weights).filter(|(_, weight)| **weight == 0.0).map(|(object, _)| object).collect()
+    }
+
     /// The id of an object by name.
     pub(crate) fn id(&self, name: &str) -> Option<u16> {
         self.names.iter().position(|known| known == name).map(|index| index as u16)

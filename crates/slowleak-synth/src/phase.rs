@@ -86,6 +86,7 @@ pub(crate) struct Access {
 impl PhasePlan {
     pub(crate) fn new(
         spec: &Phase,
+        group: Option<usize>,
         calendar: &Calendar,
         world: &mut World,
         actions: &mut Vec<String>,
@@ -115,10 +116,15 @@ impl PhasePlan {
             size,
             active: spec.active.unwrap_or(size).min(size),
         });
-        let weights: Vec<f32> = spec.objects.iter().map(|object| object.weight).collect();
+        let mut weights: Vec<f32> = spec.objects.iter().map(|object| object.weight).collect();
         let accounts = spec.accounts.unwrap_or(world.subjects.count).min(world.subjects.count);
-        let objects: Vec<u16> =
+        let mut objects: Vec<u16> =
             spec.objects.iter().filter_map(|object| world.objects.id(&object.name)).collect();
+        let unused = group.map(|group| world.objects.unused(group)).unwrap_or_default();
+        let order = Permutation::new(seed.child(6), unused.len().max(1) as u64);
+        let wanted = u64::from(spec.unused).min(unused.len() as u64);
+        objects.extend((0..wanted).map(|nth| unused[order.at(nth) as usize]));
+        weights.resize(objects.len(), 1.0);
         let main = (0..weights.len()).max_by(|&a, &b| weights[a].total_cmp(&weights[b])).unwrap_or(0);
         Self {
             main_object: objects.get(main).copied().unwrap_or(0),

@@ -276,6 +276,23 @@ fn a_lift_is_a_multiple_of_what_the_key_does_anyway() {
 }
 
 #[test]
+fn unused_objects_are_those_that_the_group_of_the_leak_leaves_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = r#"{ shared = { share = 0.15, group = "customer" } }"#;
+    let text = leaking(shared, "\"of-key\"", "foreign = 0.0\ntrips = 0.0")
+        .replace("objects = [{ name = \"account-edit\" }]", "unused = 12")
+        .replace("share = 0.01\n", "accesses = 400\n");
+    generate(&text, dir.path(), 60_000, 23);
+    let log = read(dir.path());
+    let objects = |leaked: bool| -> BTreeSet<&String> {
+        let of_group = |r: &&Record| r.key.as_ref().is_some_and(|key| key.starts_with("customer"));
+        log.iter().filter(of_group).filter(|r| (r.region == "cn") == leaked).map(|r| &r.object).collect()
+    };
+    assert_eq!(objects(true).len(), 12);
+    assert!(objects(true).is_disjoint(&objects(false)));
+}
+
+#[test]
 fn copies_are_leaks_by_different_people_from_their_own_addresses() {
     let dir = tempfile::tempdir().unwrap();
     let text = leaking("\"own\"", "{ insider = \"support\" }", "")
@@ -593,6 +610,13 @@ fn wrong_scenarios_are_refused_with_line_and_remedy() {
         (leak.replace("share = 0.01\n", "lift = 0.5\n"), 23, "have none"),
         (leak.replace("region = \"cn\"\n", ""), 20, "no region"),
         (leak.replace("addresses = 50\n", ""), 20, "no insider"),
+        (leak.replace("misses = 0.25", "unused = 9"), 26, "whose objects these are not"),
+        (
+            leaking("{ shared = { share = 0.1, group = \"office\" } }", "\"of-key\"", "")
+                .replace("misses = 0.25", "unused = 99"),
+            26,
+            "leaves 1",
+        ),
         (leak.replace("misses = 0.25", "bulk = 0"), 26, "bulk = 0 is out of range"),
         (
             leak.replace("dimension = \"key\"", "dimension = \"key\"\ncopies = 0"),

@@ -65,6 +65,12 @@ fn what(finding: &Finding, lead: &Candidate) -> String {
                 newcomers(finding)
             );
         }
+        Detector::Reconnaissance => {
+            return format!(
+                "{who}: {observed} objects used for the first time {when}, where {usual} were expected of so many \
+                 accesses ({seen}){still}{cause}"
+            );
+        }
         _ => {}
     }
     let unit = unit(finding.metric);
@@ -80,7 +86,8 @@ fn what(finding: &Finding, lead: &Candidate) -> String {
     };
     let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
     let others = alike(finding);
-    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{cause}")
+    let before = looked_around(finding);
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{before}{cause}")
 }
 
 fn unit(metric: Metric) -> &'static str {
@@ -108,8 +115,23 @@ fn alike(finding: &Finding) -> String {
     if others.is_empty() { String::new() } else { format!("; so did its use of {}", listed(&others)) }
 }
 
+/// The reconnaissance in the evidence.
+fn looked_around(finding: &Finding) -> String {
+    let all = finding.evidence.iter().filter(|row| row.detector == Detector::Reconnaissance);
+    // Of a key and its user, the one that is known by the hour.
+    let found = all.min_by_key(|row| row.end.0 - row.start.0);
+    let words = |row: &Evidence| {
+        let (objects, first, last) = (count(row.observed), date(row.start), date(Micros(row.end.0 - 1)));
+        format!(
+            "; {objects} objects were used for the first time by {} {} from {first} to {last}",
+            row.dimension, row.entity
+        )
+    };
+    found.map(words).unwrap_or_default()
+}
+
 /// Names for a sentence: at most three, then how many more.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     const MOST: usize = 3;
     match names.len().checked_sub(MOST) {
         Some(more) if more > 0 => format!("{} and {more} more", names[..MOST].join(", ")),

@@ -9,6 +9,7 @@ mod causes;
 mod novelty;
 mod phases;
 mod profile;
+mod reconnaissance;
 mod rules;
 mod shares;
 mod world;

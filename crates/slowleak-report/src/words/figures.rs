@@ -97,6 +97,7 @@ pub(crate) fn unit(metric: Metric, value: f64) -> &'static str {
         Metric::Error => plural(value, "failed access", "failed accesses"),
         Metric::Sources => plural(value, "distinct source", "distinct sources"),
         Metric::Subjects => plural(value, "distinct account", "distinct accounts"),
+        Metric::NewObjects => plural(value, "object for the first time", "objects for the first time"),
     }
 }
 

@@ -9,6 +9,7 @@ mod help;
 mod hostile;
 mod inspect;
 mod outputs;
+mod reconnaissance;
 mod reproducible;
 mod rules;
 mod support;
