@@ -105,7 +105,7 @@ impl<'a> Reconnaissance<'a> {
                     continue;
                 }
                 let new: Vec<&First> = cohort
-                    .new(visitor, &visit)
+                    .counted(visitor, &visit)
                     .filter(|first| !self.is_known(cohort, visitor, first))
                     .collect();
                 let objects = new.len() as f64;
@@ -247,7 +247,7 @@ impl<'a> Cohort<'a> {
     }
 
     /// What the entity used for the first time in the visit, as far as it counts.
-    fn new<'v>(&self, visitor: &'v Visitor, visit: &Visit) -> impl Iterator<Item = &'v First> {
+    fn counted<'v>(&self, visitor: &'v Visitor, visit: &Visit) -> impl Iterator<Item = &'v First> {
         let steps = visit.from..visit.to;
         visitor.firsts.iter().filter(move |first| first.counts && steps.contains(&first.at))
     }

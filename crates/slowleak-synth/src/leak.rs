@@ -130,8 +130,7 @@ pub(crate) fn resolve(scenario: &Scenario, calendar: &Calendar, world: &mut Worl
                     world,
                     &mut actions,
                     seed,
-                    &population.home,
-                    &population.abroad,
+                    (&population.home, &population.abroad),
                 )
             })
             .collect();

@@ -91,8 +91,7 @@ impl PhasePlan {
         world: &mut World,
         actions: &mut Vec<String>,
         seed: Seed,
-        home: &str,
-        abroad: &[String],
+        (home, abroad): (&str, &[String]),
     ) -> Self {
         let micros = |when: &When| when.micros().unwrap_or(calendar.start);
         let (start, end) = (micros(&spec.start), micros(&spec.end));

@@ -29,8 +29,8 @@ fn honest(seed: u64) -> Log {
         let (level, curious) = (rng.random_range(2.0..40.0), rng.random_range(0.0..0.3));
         let own = rng.random_range(0..80);
         let factor = wander(&mut rng, 0.3, 0.5);
-        for day in 0..DAYS {
-            for _ in 0..poisson(&mut rng, level * factor[day]) as usize {
+        for (day, factor) in factor.iter().enumerate() {
+            for _ in 0..poisson(&mut rng, level * factor) as usize {
                 let far = rng.random_bool(curious);
                 let object = if far { rng.random_range(0..80) } else { (own + rng.random_range(0..4)) % 80 };
                 add(&mut log, key, object, day, 1.0);

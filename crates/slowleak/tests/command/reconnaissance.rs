@@ -40,7 +40,7 @@ fn objects_never_used_before_are_found_shown_and_explained() {
 
     let id = text("finding_id");
     let explained = slowleak(dir.path(), &format!("explain {id} --out {{}}/out")).exits(0).stdout;
-    for words in ["used 30 objects for the first time", "the rarer is an object"] {
+    for words in ["30 objects used for the first time", "the rarer is an object"] {
         assert!(explained.contains(words), "{words:?} is not in {explained}");
     }
     let event = fs::read_to_string(dir.path().join("out/findings.jsonl")).unwrap();
