@@ -1,5 +1,6 @@
 //! Delivery of messages by HTTP. In: an address and a message. Out: it has arrived, or why not. Knows nothing of findings.
 
+use std::fmt;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,13 @@ const TIME_OUT: Duration = Duration::from_secs(15);
 pub struct Webhook {
     url: String,
     agent: ureq::Agent,
+}
+
+impl fmt::Debug for Webhook {
+    /// The host alone: the address is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Webhook").field(&host(&self.url)).finish()
+    }
 }
 
 impl Webhook {
