@@ -99,11 +99,18 @@ fn detail(change: &Change<'_>) -> String {
 ///
 /// # Errors
 /// The encoder fails.
-pub fn messages(changes: &[Change<'_>], before: &[crate::Leak], from: Severity, time: Micros) -> Vec<Message> {
+pub fn messages(
+    changes: &[Change<'_>],
+    before: &[crate::Leak],
+    from: Severity,
+    time: Micros,
+) -> Vec<Message> {
     let bad = |name: &str| name.parse::<Severity>().is_ok_and(|severity| severity >= from);
     let known = |id: &str| before.iter().any(|leak| leak.id == id && bad(&leak.severity));
     let told = changes.iter().filter(|change| {
-        matches!(change.status, Status::New | Status::Grown) && bad(&change.leak.severity) && !known(&change.leak.id)
+        matches!(change.status, Status::New | Status::Grown)
+            && bad(&change.leak.severity)
+            && !known(&change.leak.id)
     });
     told.map(|change| {
         let text = format!(

@@ -36,7 +36,9 @@ impl Folder {
     /// that was counted otherwise.
     pub fn open(dir: &Path, counted: &Counted) -> Result<Self, NightlyError> {
         if dir.exists() && !dir.is_dir() {
-            return Err(InputError::new(dir, "is a file, not a folder").remedy("choose another --state").into());
+            return Err(InputError::new(dir, "is a file, not a folder")
+                .remedy("choose another --state")
+                .into());
         }
         fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
         let lock = File::open(dir).map_err(|error| unwritable(dir, &error))?;
@@ -182,7 +184,9 @@ fn refuse_foreign(dir: &Path) -> Result<(), NightlyError> {
         let ours = [SEGMENTS, "out", ".state.json.new", "lost+found"];
         if !ours.iter().any(|ours| name == *ours) {
             let cause = format!("is in use: it holds {name:?} and no state.json");
-            return Err(InputError::new(dir, cause).remedy("name an empty or a new folder with --state").into());
+            return Err(InputError::new(dir, cause)
+                .remedy("name an empty or a new folder with --state")
+                .into());
         }
     }
     Ok(())
@@ -209,7 +213,9 @@ fn refuse_other(dir: &Path, of_state: &Counted, wanted: &Counted) -> Result<(), 
         return Ok(());
     };
     Err(InputError::new(dir, cause)
-        .remedy("give the settings that it began with, or begin a new --state: it will be counted from the logs")
+        .remedy(
+            "give the settings that it began with, or begin a new --state: it will be counted from the logs",
+        )
         .into())
 }
 

@@ -115,7 +115,12 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
         let mut of_finding = (0..living.len()).filter(|leak| places[*leak] == Some(at));
         let Some(first) = of_finding.next() else {
             let leak = born(finding, living.iter().chain(&rest), end);
-            changes.push(Change { leak: leak.clone(), status: Status::New, finding: Some(finding), merged: Vec::new() });
+            changes.push(Change {
+                leak: leak.clone(),
+                status: Status::New,
+                finding: Some(finding),
+                merged: Vec::new(),
+            });
             rest.push(leak);
             continue;
         };
@@ -136,7 +141,12 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
     for (leak, place) in living.iter_mut().zip(&places) {
         if place.is_none() && leak.status != Status::Withdrawn {
             leak.status = Status::Withdrawn;
-            changes.push(Change { leak: leak.clone(), status: Status::Withdrawn, finding: None, merged: Vec::new() });
+            changes.push(Change {
+                leak: leak.clone(),
+                status: Status::Withdrawn,
+                finding: None,
+                merged: Vec::new(),
+            });
         }
     }
     rest.extend(living);
@@ -153,7 +163,8 @@ fn place(leak: &Leak, findings: &[&Finding]) -> Option<usize> {
         return Some(same);
     }
     let overlap = |finding: &Finding| finding.end.0.min(leak.end) - finding.start.0.max(leak.start);
-    let related = findings.iter().enumerate().filter(|(_, finding)| leak.is_kin_of(finding) && overlap(finding) > 0);
+    let related =
+        findings.iter().enumerate().filter(|(_, finding)| leak.is_kin_of(finding) && overlap(finding) > 0);
     // Of several, the first by rank.
     let best = related.max_by_key(|(at, finding)| (overlap(finding), std::cmp::Reverse(*at)));
     best.map(|(at, _)| at)

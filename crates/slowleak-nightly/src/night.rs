@@ -19,8 +19,8 @@ use slowleak_scan::{Coverage, Decoder, FileAccount, Io, Plan, ScanOptions};
 use crate::ledger::Entry;
 use crate::state::State;
 use crate::{Folder, NightlyError};
-pub use news::News;
 use news::Listed;
+pub use news::News;
 
 /// What to count, and how.
 pub struct Counting<'a> {
@@ -106,8 +106,11 @@ pub fn count_night(
     let Counted { mut counts, accounts, others } = counter.count(&fresh, None)?;
     let mut next = state.clone();
     // The days of records that do not count any more.
-    let lost: Days =
-        news.outdated().filter_map(|name| next.files.remove(name)).flat_map(|old| old.days().iter().collect::<Vec<_>>()).collect();
+    let lost: Days = news
+        .outdated()
+        .filter_map(|name| next.files.remove(name))
+        .flat_map(|old| old.days().iter().collect::<Vec<_>>())
+        .collect();
     for entry in news.rotated.iter().chain(&news.returned) {
         next.files.entry(entry.clone()).and_modify(|entry| entry.gone = !entry.gone);
     }
@@ -241,7 +244,11 @@ impl Counter<'_> {
     }
 
     /// Counts the records of files, of some days or all.
-    fn count(&self, files: &[InputFile], days: Option<std::ops::Range<i64>>) -> Result<Counted, NightlyError> {
+    fn count(
+        &self,
+        files: &[InputFile],
+        days: Option<std::ops::Range<i64>>,
+    ) -> Result<Counted, NightlyError> {
         if files.is_empty() {
             return Ok(Counted { counts: None, accounts: Vec::new(), others: Coverage::default() });
         }

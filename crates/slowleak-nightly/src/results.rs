@@ -47,7 +47,8 @@ pub fn leak_lines(leaks: &[Leak]) -> Result<String, serde_json::Error> {
 
 /// The finding that was announced under an id, by what a `leaks.jsonl` says; its own id where that is the same.
 pub fn finding_of(lines: &str, id: &str) -> Option<String> {
-    let leaks: Vec<serde_json::Value> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let leaks: Vec<serde_json::Value> =
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut id = id.to_owned();
     // As many steps as there are leaks, at most: a merged leak leads to another.
     for _ in 0..=leaks.len() {

@@ -80,7 +80,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         let mut seen = Vec::new();
-        for content in [&b""[..], b"a", b"PAR1", b"PAR1....PAR1", b"PAR1xyz\x03\0\0\0PAR1", b"PAR1xyy\x03\0\0\0PAR1"] {
+        for content in
+            [&b""[..], b"a", b"PAR1", b"PAR1....PAR1", b"PAR1xyz\x03\0\0\0PAR1", b"PAR1xyy\x03\0\0\0PAR1"]
+        {
             fs::write(&path, content).unwrap();
             let stamp = Stamp::of(&path).unwrap();
             assert_eq!(stamp.bytes, content.len() as u64);
@@ -90,7 +92,12 @@ mod tests {
         }
         let time = fs::metadata(&path).unwrap().modified().unwrap();
         let before = Stamp::of(&path).unwrap();
-        File::options().write(true).open(&path).unwrap().set_modified(time - std::time::Duration::from_nanos(1)).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time - std::time::Duration::from_nanos(1))
+            .unwrap();
         assert_ne!(Stamp::of(&path).unwrap(), before);
         assert!(Stamp::of(&dir.path().join("none")).is_err());
     }

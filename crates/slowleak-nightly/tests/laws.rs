@@ -33,11 +33,23 @@ struct Record {
 #[derive(Debug, Clone)]
 enum Deed {
     /// A file of one day's records, with a few of other days.
-    Write { name: u8, day: i64, records: Vec<Record>, late: Vec<Record>, without: u8 },
-    Remove { name: u8 },
+    Write {
+        name: u8,
+        day: i64,
+        records: Vec<Record>,
+        late: Vec<Record>,
+        without: u8,
+    },
+    Remove {
+        name: u8,
+    },
     /// Written again with the same records: another file all the same.
-    Touch { name: u8 },
-    Break { name: u8 },
+    Touch {
+        name: u8,
+    },
+    Break {
+        name: u8,
+    },
     Night,
 }
 
@@ -86,10 +98,14 @@ fn write(path: &Path, records: &[Record], without: u8) {
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("time", Arc::new(TimestampMicrosecondArray::from_iter_values(time).with_timezone("UTC"))),
         ("key", Arc::new(StringArray::from_iter(keys))),
-        ("user", Arc::new(StringArray::from_iter_values(records.iter().map(|record| text('u', record.user))))),
+        (
+            "user",
+            Arc::new(StringArray::from_iter_values(records.iter().map(|record| text('u', record.user)))),
+        ),
     ];
     if without & 1 == 0 {
-        columns.push(("rows", Arc::new(Int64Array::from_iter_values(records.iter().map(|record| record.rows)))));
+        columns
+            .push(("rows", Arc::new(Int64Array::from_iter_values(records.iter().map(|record| record.rows)))));
     }
     if without & 2 == 0 {
         let subjects = records.iter().map(|record| i64::from(record.subject));
@@ -102,7 +118,8 @@ fn write(path: &Path, records: &[Record], without: u8) {
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(9)).build();
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 }
@@ -289,15 +306,26 @@ fn days_that_are_not_kept_are_those_before() {
     let views = views(false);
     let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
     let extent = Extent { keep_days: Some(4), ..Extent::default() };
-    let of_day = |day: i64| Record { minute: day * 24 * 60 + 7, key: Some(0), user: 1, source: 2, subject: 3, rows: 1 };
+    let of_day = |day: i64| Record {
+        minute: day * 24 * 60 + 7,
+        key: Some(0),
+        user: 1,
+        source: 2,
+        subject: 3,
+        rows: 1,
+    };
     for day in 0..9 {
         // Late records of a day that is still kept, and of one that is not.
-        let records: Vec<Record> = [day, day - 2, day - 6].into_iter().filter(|day| *day >= 0).map(of_day).collect();
+        let records: Vec<Record> =
+            [day, day - 2, day - 6].into_iter().filter(|day| *day >= 0).map(of_day).collect();
         write(&path(&logs, day as u8), &records, 0);
         let night = night(&folder, &logs, &views, &extent).unwrap();
         let since = Some(Micros(START + (day - 3) * Micros::DAY));
         let (rollup, coverage) = scan(&logs, &views, TimeRange { since, until: None });
-        assert_eq!((night.coverage.rows, &night.coverage.time, &night.coverage.gaps), (coverage.rows, &coverage.time, &coverage.gaps));
+        assert_eq!(
+            (night.coverage.rows, &night.coverage.time, &night.coverage.gaps),
+            (coverage.rows, &coverage.time, &coverage.gaps)
+        );
         night.rollup(&folder).unwrap().write(&dir.path().join("ours"), 1 << 20).unwrap();
         rollup.write(dir.path().join("theirs")).unwrap();
         assert!(contents(&dir.path().join("ours")) == contents(&dir.path().join("theirs")), "night {day}");

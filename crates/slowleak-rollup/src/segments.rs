@@ -22,7 +22,9 @@ use crate::groups::{GroupCut, Rounds};
 use crate::read::file::Rows;
 use crate::read::missing;
 use crate::write::store;
-use crate::{DayTable, Days, Gather, Lookup, Metric, Profile, RollupError, Sketch, Stored, Table, View, Written};
+use crate::{
+    DayTable, Days, Gather, Lookup, Metric, Profile, RollupError, Sketch, Stored, Table, View, Written,
+};
 use cursor::Cursor;
 
 /// See the module.
@@ -71,7 +73,8 @@ impl Segments {
             let same = |other: &&mut View| other.folder() == of_days.folder();
             match stored.iter_mut().find(same) {
                 Some(other) => {
-                    let metrics = other.metrics().iter().chain(of_days.metrics()).copied().collect::<Vec<_>>();
+                    let metrics =
+                        other.metrics().iter().chain(of_days.metrics()).copied().collect::<Vec<_>>();
                     *other = View::new(of_days.dimension, of_days.window, metrics);
                 }
                 None => stored.push(of_days),
@@ -214,7 +217,10 @@ fn united(view: &View, parts: Vec<Table>, dir: &Path) -> InputResult<Table> {
         let (count, coarser) = (part.entities.len(), part.view.window != view.window);
         let mut cells = Cells::of(part, &shape);
         if coarser {
-            cells.windows.iter_mut().for_each(|start| *start = view.window.floor(slowleak_record::Micros(*start)).0);
+            cells
+                .windows
+                .iter_mut()
+                .for_each(|start| *start = view.window.floor(slowleak_record::Micros(*start)).0);
         }
         if shape.subjects {
             cells.sketches.resize_with(cells.len(), Sketch::default);

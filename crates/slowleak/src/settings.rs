@@ -14,7 +14,9 @@ use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::cli::{Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, LogArgs, NightlyArgs, Removed, ViewArgs};
+use crate::cli::{
+    Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, LogArgs, NightlyArgs, Removed, ViewArgs,
+};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
 use crate::suppressions::Checked;
@@ -98,7 +100,8 @@ impl Judging {
         sum.update(format!("{settings:?}").as_bytes());
         for path in [keys, people, issued] {
             let content = path.as_ref().map(|path| {
-                std::fs::read(path).map_err(|error| Failure::at(path, error, "check the path and permissions"))
+                std::fs::read(path)
+                    .map_err(|error| Failure::at(path, error, "check the path and permissions"))
             });
             let content = content.transpose()?;
             sum.update(format!("{:?}", content.as_ref().map(Vec::len)).as_bytes());

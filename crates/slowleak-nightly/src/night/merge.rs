@@ -59,7 +59,8 @@ pub(super) fn into_segments(
         .collect();
     keep_days(next, |day| !days.contains(day));
     // Of days that are counted anew there may be no record left.
-    let counted: Days = next.files.values().flat_map(|entry| entry.days().iter().collect::<Vec<_>>()).collect();
+    let counted: Days =
+        next.files.values().flat_map(|entry| entry.days().iter().collect::<Vec<_>>()).collect();
     let days = days.within(&counted);
     if days.is_empty() {
         return Ok(());
@@ -82,7 +83,9 @@ pub(super) fn compact(next: &mut State, counter: &Counter<'_>) -> Result<(), Nig
             next.segments.iter().filter(move |(_, segment)| size(segment) == wanted).collect::<Vec<_>>()
         };
         let most = next.segments.values().map(size).max().unwrap_or_default();
-        let Some(many) = (0..=most).map(of_size).find(|segments| segments.len() >= FEW) else { return Ok(()) };
+        let Some(many) = (0..=most).map(of_size).find(|segments| segments.len() >= FEW) else {
+            return Ok(());
+        };
         let parts: Vec<(String, Days)> =
             many.into_iter().map(|(name, segment)| (name.clone(), segment.days())).collect();
         let days: Days = parts.iter().flat_map(|(_, days)| days.iter().collect::<Vec<_>>()).collect();

@@ -24,7 +24,8 @@ impl Listed {
     pub(super) fn new(files: &[InputFile]) -> Result<Self, NightlyError> {
         let look = |file: &InputFile| {
             let stamp = Stamp::of(&file.path).map_err(|error| {
-                InputError::new(&file.path, format!("can not be read: {error}")).remedy("check permissions, then run again")
+                InputError::new(&file.path, format!("can not be read: {error}"))
+                    .remedy("check permissions, then run again")
             })?;
             Ok((ledger::name(&file.path), (file.clone(), stamp)))
         };

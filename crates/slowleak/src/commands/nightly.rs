@@ -160,9 +160,13 @@ fn nothing_new(
 ) -> Result<Completion, Failure> {
     let out = folder.out();
     let metrics = out.join(METRICS);
-    let touched = File::options().append(true).open(&metrics).and_then(|file| file.set_modified(SystemTime::now()));
+    let touched =
+        File::options().append(true).open(&metrics).and_then(|file| file.set_modified(SystemTime::now()));
     if let Err(error) = touched {
-        warn(&format!("{}: its time can not be set: {error} (it tells monitoring when a run succeeded)", metrics.display()));
+        warn(&format!(
+            "{}: its time can not be set: {error} (it tells monitoring when a run succeeded)",
+            metrics.display()
+        ));
     }
     deliver(settings, folder)?;
     let findings = read_findings(&out)?;
@@ -191,7 +195,12 @@ fn nothing_new(
 fn tell_news(news: &News, extent: &Extent) {
     let told = [
         (&news.replaced, "was replaced", "were replaced", "its days are counted anew"),
-        (&news.removed, "is gone", "are gone", "its records no longer count (--removed keep lets them count)"),
+        (
+            &news.removed,
+            "is gone",
+            "are gone",
+            "its records no longer count (--removed keep lets them count)",
+        ),
         (&news.rotated, "is gone", "are gone", "its records still count, as --removed keep says"),
     ];
     for (files, one, many, what) in told {
@@ -258,7 +267,9 @@ fn stage(staging: &Staging, name: &str, text: &str) -> Result<(), Failure> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written.map_err(|error| Failure::at(&path, format!("can not be written: {error}"), "check permissions and space"))
+    written.map_err(|error| {
+        Failure::at(&path, format!("can not be written: {error}"), "check permissions and space")
+    })
 }
 
 /// Adds what is measured of the night to the metrics of the run.
@@ -324,7 +335,9 @@ fn deliver(settings: &Nightly, folder: &mut Folder) -> Result<(), Failure> {
         {
             let kept = waiting.len() - waiting.iter().take_while(|other| *other != message).count();
             let kept = messages(kept);
-            warn(&format!("webhook: {cause}: {kept} kept, to be sent next night (findings are in {LEAKS}, too)"));
+            warn(&format!(
+                "webhook: {cause}: {kept} kept, to be sent next night (findings are in {LEAKS}, too)"
+            ));
             left.push(message.clone());
         } else if !left.is_empty() {
             left.push(message.clone());
