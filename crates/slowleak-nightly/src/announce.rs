@@ -96,9 +96,6 @@ fn detail(change: &Change<'_>) -> String {
 }
 
 /// The messages about what became this bad tonight: new findings, and those that have grown to it.
-///
-/// # Errors
-/// The encoder fails.
 pub fn messages(
     changes: &[Change<'_>],
     before: &[crate::Leak],

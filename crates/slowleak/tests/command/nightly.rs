@@ -412,8 +412,9 @@ fn what_is_new_and_bad_is_posted_once_and_never_lost() {
     // Nobody listens there.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let night = |url: &str| {
-        let flags =
-            format!("nightly {{}}/logs --state {{}}/state --webhook {url} --webhook-severity info --quiet {KNOWN}");
+        let flags = format!(
+            "nightly {{}}/logs --state {{}}/state --webhook {url} --webhook-severity info --quiet {KNOWN}"
+        );
         slowleak(dir.path(), &flags).exits(0)
     };
     let said = night(&format!("http://{nobody}/services/secret")).says(&[
