@@ -98,7 +98,7 @@ pub fn count_night(
     let state = folder.state();
     refuse_going_back(folder, state, extent)?;
     let stored = stored_views(counting.views).map_err(|cause| InputError::new(folder.dir(), cause))?;
-    let listed = Listed::new(files)?;
+    let listed = Listed::new(files);
     let mut news = News::of(state, &listed, extent);
     let counter = Counter { folder, counting, stored, until: extent.as_of };
 

@@ -40,6 +40,11 @@ impl Stamp {
         };
         Ok(Self { bytes, modified, footer: format!("{:016x}", footer(&mut file, bytes)?) })
     }
+
+    /// That of a file that can not be read: no other has it.
+    pub(crate) fn unreadable() -> Self {
+        Self { bytes: 0, modified: 0, footer: String::new() }
+    }
 }
 
 fn footer(file: &mut File, bytes: u64) -> io::Result<u64> {

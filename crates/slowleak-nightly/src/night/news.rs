@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use slowleak_record::{InputError, InputFile};
+use slowleak_record::InputFile;
 use slowleak_rollup::Days;
 
 use super::Extent;
-use crate::NightlyError;
 use crate::ledger;
 use crate::stamp::Stamp;
 use crate::state::State;
@@ -21,18 +20,15 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    pub(super) fn new(files: &[InputFile]) -> Result<Self, NightlyError> {
+    pub(super) fn new(files: &[InputFile]) -> Self {
+        // What can not be read is another file than was counted; the plan will say why.
         let look = |file: &InputFile| {
-            let stamp = Stamp::of(&file.path).map_err(|error| {
-                InputError::new(&file.path, format!("can not be read: {error}"))
-                    .remedy("check permissions, then run again")
-            })?;
-            Ok((ledger::name(&file.path), (file.clone(), stamp)))
+            let stamp = Stamp::of(&file.path).unwrap_or_else(|_| Stamp::unreadable());
+            (ledger::name(&file.path), (file.clone(), stamp))
         };
-        let files: BTreeMap<_, _> =
-            files.par_iter().map(look).collect::<Result<Vec<_>, NightlyError>>()?.into_iter().collect();
+        let files: BTreeMap<_, _> = files.par_iter().map(look).collect::<Vec<_>>().into_iter().collect();
         let names = files.iter().map(|(name, (file, _))| (file.path.clone(), name.clone())).collect();
-        Ok(Self { files, names })
+        Self { files, names }
     }
 
     pub(super) fn file(&self, name: &str) -> Option<&InputFile> {
