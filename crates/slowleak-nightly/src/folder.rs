@@ -142,6 +142,14 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    /// A night that failed takes what it made away: a full disk would stay full.
+    fn drop(&mut self) {
+        // What can not be removed now is removed by the next night.
+        _ = self.sweep();
+    }
+}
+
 /// Makes what happened to the entries of a folder last.
 fn sync(dir: &Path) -> io::Result<()> {
     match File::open(dir) {

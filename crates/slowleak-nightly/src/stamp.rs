@@ -20,7 +20,7 @@ pub struct Stamp {
     /// Size in bytes.
     pub bytes: u64,
     /// Nanoseconds since 1970-01-01 at which it was last written, as the file system tells.
-    pub modified: i128,
+    pub modified: i64,
     /// XXH3-64 of the footer, in hexadecimal.
     pub footer: String,
 }
@@ -34,9 +34,10 @@ impl Stamp {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         let bytes = metadata.len();
+        let nanos = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         let modified = match metadata.modified()?.duration_since(UNIX_EPOCH) {
-            Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
-            Err(before) => i128::try_from(before.duration().as_nanos()).map_or(i128::MIN, |nanos| -nanos),
+            Ok(after) => nanos(after),
+            Err(before) => -nanos(before.duration()),
         };
         Ok(Self { bytes, modified, footer: format!("{:016x}", footer(&mut file, bytes)?) })
     }
