@@ -30,6 +30,7 @@ mod severity;
 mod suppress;
 
 pub use config::DetectConfig;
+pub use days::grid::last_day;
 pub use detect::{Known, detect};
 pub use finding::{Detection, Detector, Evidence, Family, Finding, Point, Scope, Severity, Share};
 pub use pattern::Pattern;

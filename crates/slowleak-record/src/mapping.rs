@@ -75,6 +75,13 @@ impl Mapping {
         &self.preset
     }
 
+    /// Everything that the mapping says, in one line that is the same for mappings that say the same.
+    pub fn fingerprint(&self) -> String {
+        let columns = Field::ALL.map(|field| format!("{field}={:?}", self.column(field)));
+        let words = self.status.iter().map(|(word, status)| format!("{word:?}={status:?}"));
+        columns.into_iter().chain(words).collect::<Vec<_>>().join(" ")
+    }
+
     /// The column that holds `field`, where the file has it.
     pub fn column(&self, field: Field) -> &str {
         &self.columns[field.index()]

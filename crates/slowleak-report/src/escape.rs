@@ -95,7 +95,10 @@ pub(crate) fn shell_word(text: &str) -> String {
 
 /// JSON in which hidden characters are written as `\uXXXX`: the values stay exact, and neither a terminal
 /// nor an editor acts on them.
-pub(crate) fn json_text(value: &impl Serialize, pretty: bool) -> Result<String, serde_json::Error> {
+///
+/// # Errors
+/// The value can not be written as JSON.
+pub fn json_text(value: &impl Serialize, pretty: bool) -> Result<String, serde_json::Error> {
     let text = if pretty { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
     // Outside strings JSON has no hidden character but the newlines of the pretty form, and inside
     // strings newlines are already escaped.

@@ -29,8 +29,9 @@ mod write;
 
 pub use coverage::{rejected_rows, rejected_values};
 pub use error::ReportError;
-pub use escape::visible;
+pub use escape::{json_text, visible};
 pub use explain::explain;
+pub use ocsf::{event as detection_finding, metadata as ocsf_metadata};
 pub use own::is_ours;
 pub use read::read_findings;
 pub use run::Run;

@@ -28,7 +28,8 @@ pub(crate) fn json_lines(run: &Run<'_>) -> Result<String, serde_json::Error> {
     Ok(out)
 }
 
-fn event(finding: &Finding, time: Micros) -> Value {
+/// A finding as an event of activity create; `time` is the moment that it tells.
+pub fn event(finding: &Finding, time: Micros) -> Value {
     let (severity_id, severity) = severity(finding.severity);
     let (confidence_id, confidence) = confidence(finding.expected_false);
     object([
@@ -93,7 +94,8 @@ fn confidence(expected_false: Option<f64>) -> (u8, &'static str) {
     }
 }
 
-fn metadata() -> Value {
+/// The member `metadata` of every event.
+pub fn metadata() -> Value {
     json!({
         "version": SCHEMA_VERSION,
         "log_name": "slowleak findings",

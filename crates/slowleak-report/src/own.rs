@@ -30,9 +30,13 @@ pub fn is_ours(path: &Path) -> io::Result<bool> {
     match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         "coverage.json" => Ok(stored_coverage::is_one(&io::read_to_string(file).unwrap_or_default())),
         "findings.csv" => Ok(first_line(file)?.starts_with(spreadsheet::FIRST_COLUMNS)),
-        "findings.jsonl" => {
+        "findings.jsonl" | "changes.jsonl" => {
             let event: serde_json::Value = serde_json::from_str(&first_line(file)?).unwrap_or_default();
             Ok(event["metadata"]["product"]["name"] == "slowleak")
+        }
+        "leaks.jsonl" => {
+            let leak: serde_json::Value = serde_json::from_str(&first_line(file)?).unwrap_or_default();
+            Ok(leak["first_reported"].is_string() && leak["finding_id"].is_string())
         }
         "metrics.prom" => Ok(first_line(file)?.starts_with("# HELP slowleak_")),
         // The page's last line names its maker.

@@ -9,18 +9,17 @@
 //! Damage behind a sound footer is rare: the pass goes on to find every damaged file, and is then repeated
 //! without them.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, Micros};
-use slowleak_scan::{Coverage, Plan, RowReason, UnitTally, ValueReason, give_back};
+use slowleak_scan::{Coverage, FileAccount, Plan, give_back};
 
 use crate::counts::{Held, spill};
 use crate::spill::{Run, merge_runs};
-use crate::worker::{Counted, Part, Room, Worker, request};
+use crate::worker::{Counted, Part, Room, UnitAccount, Worker, request};
 use crate::{Counts, Memory, Metric, Profile, Rollup, RollupError, Step, View};
 
 /// Counts the records of `plan` into the cells of `views` and keeps them in memory, however many they are.
@@ -53,6 +52,20 @@ pub fn count(
     memory: Option<&Memory>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Counts, Coverage), RollupError> {
+    let (counts, accounts, others) = count_files(plan, views, memory, progress)?;
+    Ok((counts, Coverage::of(&accounts, &others, plan.fields())))
+}
+
+/// The same, with the account of each accepted file, from which with that of the others [`Coverage::of`] makes the whole.
+///
+/// # Errors
+/// Those of [`count`].
+pub fn count_files(
+    plan: &Plan,
+    views: &[View],
+    memory: Option<&Memory>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Counts, Vec<FileAccount>, Coverage), RollupError> {
     let silent = |_| ();
     let mut pass = pass(plan, views, memory, progress)?;
     let mut rest = None;
@@ -76,7 +89,8 @@ pub fn fields(views: &[View]) -> FieldSet {
 }
 
 enum Pass {
-    Whole(Box<(Counts, Coverage)>),
+    /// The cells, the account of each accepted file, and that of the others.
+    Whole(Box<(Counts, Vec<FileAccount>, Coverage)>),
     /// These files broke half-way; what was counted has some of their records and is gone, so that its memory is free
     /// for the next pass.
     Broken(Vec<InputError>),
@@ -121,7 +135,7 @@ fn pass(
     if !broken.is_empty() {
         return Ok(Pass::Broken(broken));
     }
-    let coverage = coverage(plan, &workers);
+    let accounts = accounts(plan, &workers);
     let mut profile = Profile::default();
     workers.iter().for_each(|worker| profile.merge(&worker.profile));
     let mut runs: Vec<Run> = workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.runs)).collect();
@@ -149,11 +163,12 @@ fn pass(
             Held::Runs(runs)
         }
     };
-    Ok(Pass::Whole(Box::new((Counts::new(views, held, profile, dealt), coverage))))
+    let counts = Counts::new(views, held, profile, dealt);
+    Ok(Pass::Whole(Box::new((counts, accounts, plan.coverage().clone()))))
 }
 
-/// The views that the fields allow, with the metrics that they allow; sorted, one a dimension and window.
-fn possible(views: &[View], present: FieldSet) -> Vec<View> {
+/// The views that the fields of a log allow, with the metrics that they allow; sorted, one a dimension and window.
+pub fn possible(views: &[View], present: FieldSet) -> Vec<View> {
     let mut out: Vec<View> = Vec::new();
     for view in views {
         if !view.dimension.parts().iter().all(|part| present.contains(*part)) {
@@ -173,41 +188,15 @@ fn possible(views: &[View], present: FieldSet) -> Vec<View> {
     out
 }
 
-fn coverage(plan: &Plan, workers: &[Counted]) -> Coverage {
-    let mut tally = UnitTally::default();
-    let mut hours = BTreeSet::new();
-    let mut span: Option<(i64, i64)> = None;
-    for worker in workers {
-        tally.add(&worker.tally);
-        hours.extend(&worker.hours);
-        span = match (span, worker.span) {
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-            (a, b) => a.or(b),
-        };
+/// What became of each accepted file.
+fn accounts(plan: &Plan, workers: &[Counted]) -> Vec<FileAccount> {
+    let mut accounts = plan.accounts();
+    for (file, account) in accounts.iter_mut().enumerate() {
+        let mut whole = UnitAccount::default();
+        workers.iter().filter_map(|worker| worker.accounts.get(&file)).for_each(|part| whole.add(part));
+        account.tally = whole.tally;
+        account.hours = whole.hours;
+        account.time = whole.span.map(|(first, last)| (Micros(first), Micros(last)));
     }
-    let mut coverage = plan.coverage().clone();
-    coverage.rows.read += tally.read;
-    coverage.rows.pruned += tally.pruned;
-    coverage.rows.rejected += tally.rejected_rows.iter().sum::<u64>();
-    coverage.rejected_rows = [RowReason::NullTime, RowReason::UnreadableTime, RowReason::NoPrincipal]
-        .into_iter()
-        .zip(tally.rejected_rows)
-        .filter(|(_, count)| *count > 0)
-        .collect();
-    coverage.rejected_values =
-        [ValueReason::NegativeCount, ValueReason::NotANumber, ValueReason::UnknownStatus]
-            .into_iter()
-            .zip(tally.rejected_values)
-            .filter(|(_, count)| *count > 0)
-            .collect();
-    if plan.files().len() > 0 {
-        let missing = plan.fields().iter().filter(|field| !plan.fields_present().contains(*field));
-        coverage.missing_columns = missing.map(|field| field.name().to_owned()).collect();
-    }
-    coverage.time = span.map(|(first, last)| (Micros(first), Micros(last)));
-    let hours: Vec<i64> = hours.into_iter().collect();
-    let gap = |pair: &[i64]| (pair[1] - pair[0] > Micros::HOUR).then_some((pair[0] + Micros::HOUR, pair[1]));
-    coverage.gaps =
-        hours.windows(2).filter_map(gap).map(|(start, end)| (Micros(start), Micros(end))).collect();
-    coverage
+    accounts
 }

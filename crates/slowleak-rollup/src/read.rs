@@ -2,7 +2,7 @@
 //! detection wants them, or the cells of one entity; or what is wrong with which file.
 
 mod batch;
-mod file;
+pub(crate) mod file;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,12 +51,13 @@ pub struct Stored {
     views: Vec<StoredView>,
 }
 
+/// A view's folder.
 #[derive(Debug)]
-struct StoredView {
-    folder: PathBuf,
+pub(crate) struct StoredView {
+    pub(crate) folder: PathBuf,
     dimension: Dimension,
     window: Window,
-    files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Stored {
@@ -110,16 +111,20 @@ impl Stored {
         })?)
     }
 
+    /// The view's folder, where there is one.
+    pub(crate) fn view(&self, dimension: &Dimension, window: Window) -> Option<&StoredView> {
+        self.views.iter().find(|stored| stored.dimension == *dimension && stored.window == window)
+    }
+
     /// The view as it is stored.
     fn find(&self, view: &View) -> InputResult<&StoredView> {
-        let same = |stored: &&StoredView| stored.dimension == view.dimension && stored.window == view.window;
         let gone = || missing(&self.dir, &format!("view {}", view.folder()));
-        self.views.iter().find(same).ok_or_else(gone)
+        self.view(&view.dimension, view.window).ok_or_else(gone)
     }
 }
 
 /// The error about something that was there when the rollup was opened.
-fn missing(path: &Path, what: &str) -> InputError {
+pub(crate) fn missing(path: &Path, what: &str) -> InputError {
     InputError::new(path, format!("there is no {what} any more"))
         .remedy("let nothing else change the rollup, and run again")
 }
@@ -163,8 +168,15 @@ impl StoredView {
         Ok(Self { folder: folder.to_path_buf(), dimension, window, files })
     }
 
+    /// A row group of one of its files, with those of the `metrics` that there are.
+    pub(crate) fn group(&self, file: &ViewFile<'_>, group: usize, metrics: &[Metric]) -> InputResult<Table> {
+        let mut part = Part::of(self, metrics);
+        part.add(file, Rows::Group(group))?;
+        part.finish()
+    }
+
     /// Some rows of all files as a table, with those of the `metrics` that there are.
-    fn read(&self, metrics: &[Metric], rows: Rows<'_>) -> InputResult<Table> {
+    pub(crate) fn read(&self, metrics: &[Metric], rows: Rows<'_>) -> InputResult<Table> {
         let mut part = Part::of(self, metrics);
         for path in &self.files {
             part.add(&ViewFile::open(path, rows)?, rows)?;
@@ -193,9 +205,7 @@ impl StoredView {
             if names.is_some_and(|names| !file.can_hold_any(group, names)) {
                 continue;
             }
-            let mut part = Part::of(self, metrics);
-            part.add(&file, Rows::Group(group))?;
-            let cells = part.finish()?;
+            let cells = self.group(&file, group, metrics)?;
             if last.as_ref().is_some_and(|last| cells.entities.first().is_some_and(|first| first <= last)) {
                 return Err(InputError::new(file.path, "its entities are not in order")
                     .at(format!("row group {group}"))

@@ -2,7 +2,7 @@
 //! became of the rows. Names keep their ids from unit to unit, until there is no room for more; those of other workers
 //! differ.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -49,6 +49,7 @@ pub(crate) struct Worker<'a> {
     /// Bytes that the part began with, of names that its unit still needed.
     kept: usize,
     runs: Vec<Run>,
+    accounts: BTreeMap<usize, UnitAccount>,
     state: State,
 }
 
@@ -68,10 +69,10 @@ struct State {
     of_view: Vec<usize>,
     /// For each view, the position of the dimension of the view that it follows from, if any.
     finer: Vec<Option<usize>>,
-    hours: BTreeSet<i64>,
-    last_hour: Option<i64>,
-    span: Option<(i64, i64)>,
-    tally: UnitTally,
+    /// Of the unit that is being read.
+    account: UnitAccount,
+    /// The hour of the last records, and how many have not been added to it yet.
+    last_hour: Option<(i64, u64)>,
     profile: Profile,
     /// Ids of a field that the file lacks.
     absent: Vec<u32>,
@@ -89,10 +90,31 @@ pub(crate) struct Counted {
     pub(crate) part: Part,
     /// What did not fit into memory.
     pub(crate) runs: Vec<Run>,
-    pub(crate) hours: BTreeSet<i64>,
-    pub(crate) span: Option<(i64, i64)>,
-    pub(crate) tally: UnitTally,
+    /// By position of the file in the plan.
+    pub(crate) accounts: BTreeMap<usize, UnitAccount>,
     pub(crate) profile: Profile,
+}
+
+/// What became of the records of some units of one file.
+#[derive(Debug, Default)]
+pub(crate) struct UnitAccount {
+    pub(crate) tally: UnitTally,
+    /// Records by the start of their hour.
+    pub(crate) hours: BTreeMap<i64, u64>,
+    pub(crate) span: Option<(i64, i64)>,
+}
+
+impl UnitAccount {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        for (hour, records) in &other.hours {
+            *self.hours.entry(*hour).or_default() += records;
+        }
+        self.span = match (self.span, other.span) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
 }
 
 /// Consecutive records of one window.
@@ -155,10 +177,8 @@ impl<'a> Worker<'a> {
             windows,
             of_view,
             finer,
-            hours: BTreeSet::new(),
+            account: UnitAccount::default(),
             last_hour: None,
-            span: None,
-            tally: UnitTally::default(),
             profile: Profile::default(),
             absent: Vec::new(),
             keys: Vec::new(),
@@ -166,7 +186,7 @@ impl<'a> Worker<'a> {
             ids: Vec::new(),
             rest: Rest::default(),
         };
-        Self { views, room, part, kept: 0, runs: Vec::new(), state }
+        Self { views, room, part, kept: 0, runs: Vec::new(), accounts: BTreeMap::new(), state }
     }
 
     /// Begins anew where there is no room for more, and writes everything counted so far as a run. Inside a unit, its
@@ -224,32 +244,47 @@ impl<'a> Worker<'a> {
                 self.make_room(Some(&mut reader))?;
             }
         }
-        self.state.tally.add(&reader.tally());
+        let account = self.state.unit_ends(reader.tally());
+        self.accounts.entry(unit.file()).or_default().add(&account);
         self.kept = 0;
         self.make_room(None)
     }
 
     pub(crate) fn finish(self) -> Counted {
-        let Self { part, runs, state: State { hours, span, tally, profile, .. }, .. } = self;
-        Counted { part, runs, hours, span, tally, profile }
+        let Self { part, runs, accounts, state: State { profile, .. }, .. } = self;
+        Counted { part, runs, accounts, profile }
     }
 }
 
 impl State {
+    /// What became of the unit's records; the next unit begins.
+    fn unit_ends(&mut self, tally: UnitTally) -> UnitAccount {
+        let mut account = std::mem::take(&mut self.account);
+        if let Some((hour, more)) = self.last_hour.take() {
+            *account.hours.entry(hour).or_default() += more;
+        }
+        UnitAccount { tally, ..account }
+    }
+
     fn count(&mut self, chunk: &Chunk<'_>, part: &mut Part) {
         let Part { names, dimensions, counters } = part;
         let time = chunk.time();
         let Some((first, last)) = span(time) else { return };
-        let of_all = self.span.unwrap_or((first, last));
-        self.span = Some((of_all.0.min(first), of_all.1.max(last)));
+        let of_all = self.account.span.unwrap_or((first, last));
+        self.account.span = Some((of_all.0.min(first), of_all.1.max(last)));
         for (window, runs) in &mut self.windows {
             split_runs(time, (first, last), *window, runs);
         }
         // Window::HOUR comes first.
         for run in &self.windows[0].1 {
-            if self.last_hour != Some(run.window) {
-                self.last_hour = Some(run.window);
-                self.hours.insert(run.window);
+            let records = run.rows.len() as u64;
+            match &mut self.last_hour {
+                Some((hour, more)) if *hour == run.window => *more += records,
+                last => {
+                    if let Some((hour, more)) = last.replace((run.window, records)) {
+                        *self.account.hours.entry(hour).or_default() += more;
+                    }
+                }
             }
         }
         self.absent.resize(time.len(), NONE);

@@ -1,8 +1,11 @@
 //! What was read and what was not: every file, row group, row and value is accounted for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use slowleak_record::Micros;
+use slowleak_record::{FieldSet, Micros};
+
+use crate::chunk::UnitTally;
 
 /// The account of a run's input, as `coverage.json` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +35,65 @@ pub struct Coverage {
     pub gaps: Vec<(Micros, Micros)>,
 }
 
+impl Coverage {
+    /// The account of accepted `files` and of what `rejected` says of others. `fields` are those that were asked for.
+    /// A log that was read in parts, night by night, has the account of one that was read at once.
+    pub fn of(files: &[FileAccount], rejected: &Self, fields: FieldSet) -> Self {
+        let mut whole = Self {
+            rejected_files: rejected.rejected_files.clone(),
+            files: Tally { rejected: rejected.files.rejected, ..Tally::default() },
+            row_groups: Tally { rejected: rejected.row_groups.rejected, ..Tally::default() },
+            rows: Tally { rejected: rejected.rows.rejected, ..Tally::default() },
+            ..Self::default()
+        };
+        let mut tally = UnitTally::default();
+        let mut hours = BTreeSet::new();
+        for file in files {
+            tally.add(&file.tally);
+            hours.extend(file.hours.keys().copied());
+            if file.is_pruned() {
+                whole.files.pruned += 1;
+            } else {
+                whole.files.read += 1;
+            }
+            whole.row_groups.read += file.row_groups.read;
+            whole.row_groups.pruned += file.row_groups.pruned;
+            whole.rows.pruned += file.pruned_rows;
+            whole.time = match (whole.time, file.time) {
+                (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+                (a, b) => a.or(b),
+            };
+        }
+        whole.rows.read += tally.read;
+        whole.rows.pruned += tally.pruned;
+        whole.rows.rejected += tally.rejected_rows.iter().sum::<u64>();
+        whole.rejected_rows = counted(RowReason::ALL, tally.rejected_rows);
+        whole.rejected_values = counted(ValueReason::ALL, tally.rejected_values);
+        for field in fields.iter() {
+            let lacking = files.iter().filter(|file| !file.fields.contains(field));
+            if files.iter().all(|file| !file.fields.contains(field)) {
+                whole.missing_columns.extend((!files.is_empty()).then(|| field.name().to_owned()));
+                continue;
+            }
+            let lacking = lacking.filter(|file| !file.is_pruned()).count() as u64;
+            if lacking > 0 {
+                whole.partial_columns.insert(field.name().to_owned(), lacking);
+            }
+        }
+        let hours: Vec<i64> = hours.into_iter().collect();
+        let gap =
+            |pair: &[i64]| (pair[1] - pair[0] > Micros::HOUR).then_some((pair[0] + Micros::HOUR, pair[1]));
+        let gaps = hours.windows(2).filter_map(gap);
+        whole.gaps = gaps.map(|(start, end)| (Micros(start), Micros(end))).collect();
+        whole
+    }
+}
+
+/// The reasons for which there is anything.
+fn counted<R: Copy, const N: usize>(reasons: [R; N], counts: [u64; N]) -> Vec<(R, u64)> {
+    reasons.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+}
+
 /// How many units were read, pruned and rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -41,6 +103,32 @@ pub struct Tally {
     pub pruned: u64,
     /// Unusable.
     pub rejected: u64,
+}
+
+/// The share that one accepted file has in a [`Coverage`], for those who count a log file by file and night by night.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileAccount {
+    /// Path as named or discovered.
+    pub path: PathBuf,
+    /// Fields that the file has, of those that were asked for.
+    pub fields: FieldSet,
+    /// Row groups read and pruned.
+    pub row_groups: Tally,
+    /// Rows of the row groups that were pruned by statistics; those pruned one by one are in the tally.
+    pub pruned_rows: u64,
+    /// What became of the rows of the row groups read, and of their values.
+    pub tally: UnitTally,
+    /// Records counted, by the start of their UTC hour in microseconds since 1970-01-01.
+    pub hours: BTreeMap<i64, u64>,
+    /// First and last record counted.
+    pub time: Option<(Micros, Micros)>,
+}
+
+impl FileAccount {
+    /// Whether the time range left none of its row groups.
+    pub fn is_pruned(&self) -> bool {
+        self.row_groups.read == 0 && self.row_groups.pruned > 0
+    }
 }
 
 /// A file that could not be read.
@@ -63,6 +151,11 @@ pub enum RowReason {
     NoPrincipal,
 }
 
+impl RowReason {
+    /// Every reason, as tallies have them.
+    pub const ALL: [Self; 3] = [Self::NullTime, Self::UnreadableTime, Self::NoPrincipal];
+}
+
 /// Why a value could not be used; the row it stands in counts all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ValueReason {
@@ -72,4 +165,9 @@ pub enum ValueReason {
     NotANumber,
     /// A status that neither the contract nor the map file knows; counted as `error`.
     UnknownStatus,
+}
+
+impl ValueReason {
+    /// Every reason, as tallies have them.
+    pub const ALL: [Self; 3] = [Self::NegativeCount, Self::NotANumber, Self::UnknownStatus];
 }

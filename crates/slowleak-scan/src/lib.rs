@@ -29,7 +29,7 @@ mod unit;
 
 pub use chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
 pub use count_column::Counts;
-pub use coverage::{Coverage, RejectedFile, RowReason, Tally, ValueReason};
+pub use coverage::{Coverage, FileAccount, RejectedFile, RowReason, Tally, ValueReason};
 pub use hash::{SUBJECT_HASH_VERSION, subject_hash};
 pub use heap::give_back;
 pub use names::{Names, TooManyNames};

@@ -9,7 +9,7 @@ use parquet::file::statistics::Statistics;
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, InputFile, InputResult, Mapping, Micros, TimeRange};
 
-use crate::coverage::{Coverage, RejectedFile};
+use crate::coverage::{Coverage, FileAccount, RejectedFile, Tally};
 use crate::layout::{Layout, Role};
 use crate::source::{Io, Source, Stamp};
 use crate::time_column;
@@ -180,6 +180,22 @@ impl Plan {
     /// Those to read are counted as read.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
+    }
+
+    /// What is known of each accepted file before any row is read; in the order of [`Plan::files`].
+    pub fn accounts(&self) -> Vec<FileAccount> {
+        let account = |file: &PlannedFile| FileAccount {
+            path: file.path.clone(),
+            fields: file.layout.fields(),
+            row_groups: Tally {
+                read: file.groups.len() as u64,
+                pruned: file.pruned_groups,
+                ..Tally::default()
+            },
+            pruned_rows: file.pruned_rows,
+            ..FileAccount::default()
+        };
+        self.files.iter().map(account).collect()
     }
 
     /// The plan without the accepted files for which `errors` holds an entry: they are rejected instead.

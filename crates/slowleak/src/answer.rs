@@ -26,6 +26,15 @@ pub(crate) struct RunAnswer<'a> {
     pub(crate) seconds: Vec<(&'static str, f64)>,
 }
 
+/// What `nightly` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct NightAnswer<'a> {
+    #[serde(flatten)]
+    pub(crate) run: RunAnswer<'a>,
+    /// What was new.
+    pub(crate) night: Value,
+}
+
 /// A finding.
 #[derive(Debug, Serialize)]
 pub(crate) struct FindingAnswer {

@@ -88,13 +88,14 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     Rollup(RollupArgs),
     Detect(DetectArgs),
+    Nightly(NightlyArgs),
     Explain(ExplainArgs),
     Evaluate(EvaluateArgs),
 }
 
-/// Which records to read, and how their columns are named.
+/// Which files to read, and how their columns are named.
 #[derive(Debug, Args)]
-pub(crate) struct InputArgs {
+pub(crate) struct LogArgs {
     /// Parquet files, folders (Hive-style partitions understood) or globs
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
@@ -104,18 +105,25 @@ pub(crate) struct InputArgs {
     /// TOML file that says which column holds which field
     #[arg(long, value_name = "FILE", help_heading = INPUT)]
     pub(crate) map: Option<PathBuf>,
-    /// First instant to read: RFC 3339 or a date; UTC where it has no offset
-    #[arg(long, value_name = "T", value_parser = time, help_heading = INPUT)]
-    pub(crate) since: Option<Micros>,
-    /// First instant not to read
-    #[arg(long, value_name = "T", value_parser = time, help_heading = INPUT)]
-    pub(crate) until: Option<Micros>,
     /// How local files are read [default: mmap]
     #[arg(long, value_name = "HOW", help_heading = INPUT)]
     pub(crate) io: Option<Io>,
     /// How Parquet pages are decoded; the answer is the same
     #[arg(long, value_name = "HOW", default_value = "pages", help_heading = INPUT)]
     pub(crate) decoder: Decoder,
+}
+
+/// Which records to read.
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// First instant to read: RFC 3339 or a date; UTC where it has no offset
+    #[arg(long, value_name = "T", value_parser = time, help_heading = INPUT)]
+    pub(crate) since: Option<Micros>,
+    /// First instant not to read
+    #[arg(long, value_name = "T", value_parser = time, help_heading = INPUT)]
+    pub(crate) until: Option<Micros>,
 }
 
 /// How Parquet pages are decoded.
@@ -298,6 +306,58 @@ pub(crate) struct DetectArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
+}
+
+/// Keep watch: count what is new since the last night, and judge the whole log
+///
+/// Keeps the counted log under --state and reads only files that are new, replaced or gone since the last night. The
+/// results are in the folder out under it, and are those of one scan over everything; changes.jsonl tells what is
+/// news of them. Run again, it changes nothing; killed, the next run ends as if nothing had happened.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  slowleak nightly logs/ --state /var/lib/slowleak
+  slowleak nightly logs/ --state state --keys keys.csv --people people.csv --fail-on high
+  slowleak nightly logs/ --state state --webhook https://hooks.slack.com/services/... --webhook-severity high
+  slowleak nightly logs/ --state state --removed keep --keep-days 400
+  slowleak explain 1 --out state/out")]
+pub(crate) struct NightlyArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Folder of the state, kept from night to night; the results are in DIR/out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Records from this instant on do not count yet, as if it were that night [default: all count]
+    #[arg(long, value_name = "T", value_parser = time, help_heading = STATE)]
+    pub(crate) as_of: Option<Micros>,
+    /// Days of the log that are kept, the last one included [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = STATE)]
+    pub(crate) keep_days: Option<u32>,
+    /// What becomes of the records of a file that is gone [default: rebuild]
+    #[arg(long, value_name = "WHAT", help_heading = STATE)]
+    pub(crate) removed: Option<Removed>,
+    /// Where to post what is new, as JSON with a text that Slack shows; the variable SLOWLEAK_WEBHOOK does as well
+    #[arg(long, value_name = "URL", help_heading = STATE)]
+    pub(crate) webhook: Option<String>,
+    /// How bad a finding must be to be posted [default: high]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, help_heading = STATE)]
+    pub(crate) webhook_severity: Option<Severity>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+const STATE: &str = "Nightly options";
+
+/// What becomes of the records of a file that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Removed {
+    /// They no longer count: its days are counted anew without it
+    Rebuild,
+    /// They still count: old logs are taken away, and what was in them stays known
+    Keep,
 }
 
 /// Say why a finding exists, in words and numbers

@@ -1,9 +1,10 @@
-//! The `--config` file: TOML with the same names as the flags, a `[detect]` section and `[[suppress]]`.
+//! The `--config` file: TOML with the same names as the flags, `[detect]` and `[nightly]` sections and `[[suppress]]`.
 //!
 //! In: a path. Out: a [`ConfigFile`], or an error that names the line. Paths inside the file are taken from
 //! the file's own folder, so that a config works from wherever it is used.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ use slowleak_detect::{DetectConfig, Severity};
 use slowleak_record::Window;
 use slowleak_rollup::View;
 
-use crate::cli::{Io, memory, severity};
+use crate::cli::{Io, Removed, memory, severity};
 use crate::failure::Failure;
 use crate::suppressions::Checked;
 
@@ -39,8 +40,20 @@ pub(crate) struct ConfigFile {
     #[serde(deserialize_with = "parsed_list")]
     pub(crate) views: Vec<View>,
     pub(crate) detect: DetectConfig,
+    pub(crate) nightly: NightlySection,
     /// In the order of the file.
     pub(crate) suppress: Vec<Checked>,
+}
+
+/// The `[nightly]` section.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NightlySection {
+    pub(crate) keep_days: Option<NonZeroU32>,
+    pub(crate) removed: Option<Removed>,
+    pub(crate) webhook: Option<String>,
+    #[serde(deserialize_with = "any_case")]
+    pub(crate) webhook_severity: Option<Severity>,
 }
 
 impl ConfigFile {

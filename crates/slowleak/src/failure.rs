@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
+use slowleak_nightly::NightlyError;
 use slowleak_record::InputError;
 use slowleak_rollup::RollupError;
 use thiserror::Error;
@@ -20,6 +21,9 @@ pub(crate) enum Failure {
     /// The rollup can not be read.
     #[error(transparent)]
     Rollup(#[from] RollupError),
+    /// A night can not be completed; the state is as it was.
+    #[error(transparent)]
+    Nightly(#[from] NightlyError),
     /// Something else failed; the text says where and what to do.
     #[error("{0}")]
     Failed(String),
@@ -34,7 +38,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Input(_) | Self::Rollup(_) | Self::Failed(_) => 1,
+            Self::Input(_) | Self::Rollup(_) | Self::Nightly(_) | Self::Failed(_) => 1,
         }
     }
 }

@@ -10,7 +10,9 @@ use serde_json::Value;
 use slowleak_detect::{Detection, Finding, Known, detect};
 use slowleak_record::{Field, InputError, InputFile, Registry, RegistryMatch};
 use slowleak_report::{Run, rejected_rows, rejected_values, write_coverage, write_outputs};
-use slowleak_rollup::{Counts, DayTable, Dimension, Gather, Memory, Shortlist, Stored, Table, View, Written};
+use slowleak_rollup::{
+    Counts, DayTable, Dimension, Gather, Lookup, Memory, RollupError, Shortlist, Table, View, Written,
+};
 use slowleak_scan::{Coverage, Plan, ScanOptions};
 
 use crate::failure::{Completion, Failure};
@@ -66,13 +68,26 @@ pub(crate) fn count_records(
         slowleak_rollup::count(&plan, &counting.views, Some(&memory), &|records| progress.add(records));
     drop(progress);
     let (counts, coverage) = counted.map_err(|error| Failure::Failed(error.to_string()))?;
-    refuse_nothing(files, &coverage)?;
-    if counting.strict && is_partial(&coverage) {
-        let (what, files) = rejections(&coverage);
+    check_counted(files, &coverage, counting)?;
+    Ok((counts, coverage))
+}
+
+/// Refuses to go on with what was counted where that is nothing, or not all of it under `--strict`.
+///
+/// # Errors
+/// As above.
+pub(crate) fn check_counted(
+    files: &[InputFile],
+    coverage: &Coverage,
+    counting: &Counting,
+) -> Result<(), Failure> {
+    refuse_nothing(files, coverage)?;
+    if counting.strict && is_partial(coverage) {
+        let (what, files) = rejections(coverage);
         let remedy = "nothing was written; mend or leave out the input, or run without --strict";
         return Err(Failure::Failed(format!("--strict: {what} rejected{files} ({remedy})")));
     }
-    Ok((counts, coverage))
+    Ok(())
 }
 
 /// Stages the rollup and `coverage.json`, and tells where the time of counting and writing went if it was asked. `each`
@@ -92,13 +107,22 @@ pub(crate) fn write_rollup(
     if counting.profile {
         eprintln!("{profile}");
     }
-    if written.is_empty() {
-        let views: Vec<String> = counting.views.iter().map(ToString::to_string).collect();
-        let cause = format!("no record has what the views are by ({})", views.join(" "));
-        return Err(Failure::Failed(format!("{cause}; choose another --view, or map the column with --map")));
-    }
+    refuse_no_view(&written, counting)?;
     write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))?;
     Ok(written)
+}
+
+/// No view that has anything is a failure in words, not a rollup that looks clean.
+///
+/// # Errors
+/// As above.
+pub(crate) fn refuse_no_view(written: &[Written], counting: &Counting) -> Result<(), Failure> {
+    if !written.is_empty() {
+        return Ok(());
+    }
+    let views: Vec<String> = counting.views.iter().map(ToString::to_string).collect();
+    let cause = format!("no record has what the views are by ({})", views.join(" "));
+    Err(Failure::Failed(format!("{cause}; choose another --view, or map the column with --map")))
 }
 
 /// Entities of a view above which those that did too little to be judged are not kept for detection: it holds what it
@@ -206,7 +230,7 @@ fn rejections(coverage: &Coverage) -> (String, String) {
 pub(crate) fn judge(
     gather: Gather<'_>,
     written: &[Written],
-    rollup: &Stored,
+    rollup: &impl Lookup<Error = RollupError>,
     outside: &Outside,
     judging: &Judging,
 ) -> Result<(Detection, Option<RegistryMatch>), Failure> {
@@ -319,7 +343,12 @@ pub(crate) fn stage_report(staging: &Staging, run: &Run<'_>) -> Result<(), Failu
 
 /// The staged `coverage.json`, for the JSON answer.
 pub(crate) fn staged_coverage(staging: &Staging) -> Value {
-    let text = std::fs::read_to_string(staging.path().join("coverage.json")).unwrap_or_default();
+    coverage_in(staging.path())
+}
+
+/// The `coverage.json` of a folder, for the JSON answer.
+pub(crate) fn coverage_in(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("coverage.json")).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 

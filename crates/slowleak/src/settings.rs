@@ -7,11 +7,16 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use slowleak_detect::{DetectConfig, Severity, Suppression};
+use slowleak_nightly::{Extent, Webhook};
 use slowleak_record::{Mapping, TimeRange, Window};
 use slowleak_rollup::{Memory, Metric, View};
 use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 
-use crate::cli::{Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, ViewArgs};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::cli::{
+    Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, LogArgs, NightlyArgs, Removed, ViewArgs,
+};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
 use crate::suppressions::Checked;
@@ -39,6 +44,7 @@ pub(crate) enum Job {
     Scan(Scan),
     Rollup(Rollup),
     Detect(Detect),
+    Nightly(Box<Nightly>),
     Explain(Explain),
     Evaluate(Evaluate),
 }
@@ -82,6 +88,29 @@ pub(crate) struct Judging {
     pub(crate) fail_on: Option<Severity>,
 }
 
+impl Judging {
+    /// A checksum of all that findings are made of besides the records, and of what reports name.
+    ///
+    /// # Errors
+    /// A file of what is known from outside the log can not be read.
+    pub(crate) fn checksum(&self, inputs: &[String]) -> Result<String, Failure> {
+        let Self { config, keys, people, issued, suppressions, show_suppressed, fail_on: _ } = self;
+        let mut sum = Xxh3::new();
+        let settings = (env!("CARGO_PKG_VERSION"), config, suppressions, show_suppressed, inputs);
+        sum.update(format!("{settings:?}").as_bytes());
+        for path in [keys, people, issued] {
+            let content = path.as_ref().map(|path| {
+                std::fs::read(path)
+                    .map_err(|error| Failure::at(path, error, "check the path and permissions"))
+            });
+            let content = content.transpose()?;
+            sum.update(format!("{:?}", content.as_ref().map(Vec::len)).as_bytes());
+            sum.update(&content.unwrap_or_default());
+        }
+        Ok(format!("{:016x}", sum.digest()))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Demo {
     pub(crate) out: PathBuf,
@@ -119,6 +148,18 @@ pub(crate) struct Rollup {
 pub(crate) struct Detect {
     pub(crate) rollup: PathBuf,
     pub(crate) out: PathBuf,
+    pub(crate) judging: Judging,
+}
+
+#[derive(Debug)]
+pub(crate) struct Nightly {
+    /// Everything; what of it counts yet is in the extent.
+    pub(crate) input: Input,
+    pub(crate) state: PathBuf,
+    pub(crate) extent: Extent,
+    pub(crate) webhook: Option<Webhook>,
+    pub(crate) webhook_severity: Severity,
+    pub(crate) counting: Counting,
     pub(crate) judging: Judging,
 }
 
@@ -182,6 +223,7 @@ impl Settings {
                 out: args.out,
                 judging: judging(args.judge, config),
             }),
+            Command::Nightly(args) => Job::Nightly(Box::new(nightly(args, config)?)),
             Command::Explain(args) => Job::Explain(Explain { id: args.id, out: args.out }),
             Command::Evaluate(args) => {
                 Job::Evaluate(Evaluate { out: args.out, truth: args.truth, min_severity: args.min_severity })
@@ -200,6 +242,11 @@ fn input(args: InputArgs, config: &ConfigFile) -> Result<Input, Failure> {
             "--since {since} is not before --until {until}: no record lies between (swap or correct them)"
         )));
     }
+    let range = TimeRange { since: args.since, until: args.until };
+    log(args.log, range, config)
+}
+
+fn log(args: LogArgs, range: TimeRange, config: &ConfigFile) -> Result<Input, Failure> {
     let preset = args.preset.as_deref().or(config.preset.as_deref());
     let map = args.map.as_ref().or(config.map.as_ref());
     let mapping_reason = match (preset, map) {
@@ -216,12 +263,36 @@ fn input(args: InputArgs, config: &ConfigFile) -> Result<Input, Failure> {
     if let Some(map) = map {
         mapping = mapping.with_file(map).map_err(|error| Failure::Usage(error.to_string()))?;
     }
-    let range = TimeRange { since: args.since, until: args.until };
     let decoder = match args.decoder {
         Decoder::Pages => ScanDecoder::Pages,
         Decoder::Arrow => ScanDecoder::Arrow,
     };
     Ok(Input { paths: args.paths, mapping, mapping_reason, range, io: io(args.io, config), decoder })
+}
+
+/// Names the variable that holds the address of a webhook, which the list of processes would show.
+const WEBHOOK: &str = "SLOWLEAK_WEBHOOK";
+
+fn nightly(args: NightlyArgs, config: ConfigFile) -> Result<Nightly, Failure> {
+    let of_file = &config.nightly;
+    let removed = args.removed.or(of_file.removed).unwrap_or(Removed::Rebuild);
+    let extent = Extent {
+        as_of: args.as_of,
+        keep_days: args.keep_days.or(of_file.keep_days.map(u32::from)),
+        keep_removed: removed == Removed::Keep,
+    };
+    let of_environment = || std::env::var(WEBHOOK).ok().filter(|url| !url.is_empty());
+    let url = args.webhook.or_else(of_environment).or_else(|| of_file.webhook.clone());
+    let webhook = url.map(|url| Webhook::new(&url)).transpose();
+    Ok(Nightly {
+        input: log(args.log, TimeRange::default(), &config)?,
+        state: args.state,
+        extent,
+        webhook: webhook.map_err(|cause| Failure::Usage(format!("--webhook: {cause} (correct it)")))?,
+        webhook_severity: args.webhook_severity.or(of_file.webhook_severity).unwrap_or(Severity::High),
+        counting: counting(args.view, &config),
+        judging: judging(args.judge, config),
+    })
 }
 
 fn io(flag: Option<Io>, config: &ConfigFile) -> ScanIo {
@@ -249,6 +320,7 @@ fn served(asked: Option<usize>, job: &Job) -> (Option<usize>, Option<String>) {
         Job::Demo(demo) => &demo.counting,
         Job::Scan(scan) => &scan.counting,
         Job::Rollup(rollup) => &rollup.counting,
+        Job::Nightly(nightly) => &nightly.counting,
         _ => return (asked, None),
     };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);

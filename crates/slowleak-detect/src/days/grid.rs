@@ -116,6 +116,11 @@ fn span(events: &BTreeMap<i64, f64>) -> Option<(i64, i64)> {
     Some((first, last))
 }
 
+/// The last UTC day (since 1970-01-01) of a log, by the events of each day: clocks that were wrong do not move it.
+pub fn last_day(events: &BTreeMap<i64, f64>) -> Option<i64> {
+    span(events).map(|(_, last)| last)
+}
+
 fn day_number(time: Micros) -> i64 {
     Window::DAY.floor(time).0 / Micros::DAY
 }

@@ -33,7 +33,7 @@ const BATCH_ROWS: usize = 1 << 13;
 
 /// Which rows are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rows<'a> {
+pub(crate) enum Rows<'a> {
     /// All of them.
     All,
     /// Those of a row group.
@@ -43,8 +43,8 @@ pub(super) enum Rows<'a> {
 }
 
 /// See the module.
-pub(super) struct ViewFile<'a> {
-    pub(super) path: &'a Path,
+pub(crate) struct ViewFile<'a> {
+    pub(crate) path: &'a Path,
     file: File,
     footer: ArrowReaderMetadata,
     /// The metrics that its columns hold.
@@ -54,7 +54,7 @@ pub(super) struct ViewFile<'a> {
 impl<'a> ViewFile<'a> {
     /// Opens the file for some `rows`: an entity's are found faster by the place of every page, which whoever reads all
     /// of them need not know.
-    pub(super) fn open(path: &'a Path, rows: Rows<'_>) -> InputResult<Self> {
+    pub(crate) fn open(path: &'a Path, rows: Rows<'_>) -> InputResult<Self> {
         let file = File::open(path).map_err(|error| {
             InputError::new(path, error).remedy("let nothing else change the rollup, and run again")
         })?;
@@ -70,18 +70,18 @@ impl<'a> ViewFile<'a> {
     }
 
     /// Whether [`Rollup::write`](crate::Rollup::write) made the file, told by the name of the writer in its footer.
-    pub(super) fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         let writer = self.footer.metadata().file_metadata().created_by();
         writer.is_some_and(|writer| writer.starts_with("slowleak rollup "))
     }
 
     /// The row groups.
-    pub(super) fn groups(&self) -> &[RowGroupMetaData] {
+    pub(crate) fn groups(&self) -> &[RowGroupMetaData] {
         self.footer.metadata().row_groups()
     }
 
     /// Rows of the file before those that are read; nothing where some are passed over in between.
-    pub(super) fn before(&self, rows: Rows<'_>) -> Option<usize> {
+    pub(crate) fn before(&self, rows: Rows<'_>) -> Option<usize> {
         let groups = match rows {
             Rows::All => 0,
             Rows::Group(group) => group,
@@ -91,7 +91,7 @@ impl<'a> ViewFile<'a> {
     }
 
     /// Reads batches of `rows`, one a call, with the columns of some metrics.
-    pub(super) fn batches(
+    pub(crate) fn batches(
         &self,
         metrics: &[Metric],
         rows: Rows<'_>,
@@ -129,7 +129,7 @@ impl<'a> ViewFile<'a> {
     }
 
     /// Whether some row of the group can be of one of these entities.
-    pub(super) fn can_hold_any(&self, group: usize, entities: &[&str]) -> bool {
+    pub(crate) fn can_hold_any(&self, group: usize, entities: &[&str]) -> bool {
         let group = self.groups().get(group);
         group.is_some_and(|group| entities.iter().any(|entity| can_hold(group, entity)))
     }

@@ -1,6 +1,7 @@
 //! `slowleak explain`: why a finding exists, from the files of its run alone.
 
 use slowleak_detect::Finding;
+use slowleak_nightly::{LEAKS, finding_of};
 use slowleak_report::{explain, read_findings};
 
 use crate::answer::FindingAnswer;
@@ -11,7 +12,10 @@ use crate::terminal::Terminal;
 
 pub(crate) fn run(settings: &Explain, terminal: &Terminal) -> Result<Completion, Failure> {
     let findings = read_findings(&settings.out)?;
-    let finding = select(&findings, &settings.id)
+    // A nightly run's leak may have been announced under another id than its finding has now.
+    let announced = std::fs::read_to_string(settings.out.join(LEAKS)).unwrap_or_default();
+    let id = finding_of(&announced, &settings.id).unwrap_or_else(|| settings.id.clone());
+    let finding = select(&findings, &id)
         .map_err(|cause| Failure::at(&settings.out, cause, "see findings.parquet there for the ids"))?;
     match terminal.format {
         Format::Text => terminal.answer(&explain(finding, terminal.width, terminal.color))?,

@@ -6,6 +6,7 @@ mod evaluate;
 mod explain;
 mod generate;
 mod inspect;
+mod nightly;
 mod rollup;
 mod scan;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(job: Job, terminal: &Terminal) -> Result<Completion, Failure> 
         Job::Scan(scan) => scan::run(&scan, terminal),
         Job::Rollup(rollup) => rollup::run(&rollup, terminal),
         Job::Detect(detect) => detect::run(&detect, terminal),
+        Job::Nightly(nightly) => nightly::run(&nightly, terminal),
         Job::Explain(explain) => explain::run(&explain, terminal),
         Job::Evaluate(evaluate) => evaluate::run(&evaluate, terminal),
     }

@@ -61,7 +61,7 @@ pub(crate) fn run(settings: &Scan, terminal: &Terminal) -> Result<Completion, Fa
 }
 
 /// The paths as typed, for the advice in the report; in an order that arguments do not decide.
-fn names(paths: &[PathBuf]) -> Vec<String> {
+pub(crate) fn names(paths: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     names.sort();
     names.dedup();

@@ -8,6 +8,7 @@ mod exit_codes;
 mod help;
 mod hostile;
 mod inspect;
+mod nightly;
 mod outputs;
 mod reconnaissance;
 mod reproducible;

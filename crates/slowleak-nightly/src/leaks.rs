@@ -1,0 +1,245 @@
+//! Findings live: from night to night a leak is the same leak, and only what changed is told. In: the leaks that were told
+//! of so far, and tonight's findings. Out: the leaks from now on, and what to announce.
+//!
+//! # Ids
+//! The findings of a night are those of one scan over everything, ids included: an id is made of who, what and the day at
+//! which the evidence first sufficed. More data rarely moves that day, and when it does, the finding has another id than it
+//! was announced under. A leak therefore keeps the id of its first announcement for good, and knows the id that its
+//! finding has tonight. Who asks for either gets the same finding.
+//!
+//! # Which finding is which leak
+//! That of the same id; else one of the same entity, or of the same key or user, whose interval overlaps. Several leaks that
+//! end up in one finding were one: the one that was announced first goes on, the others are merged into it.
+//!
+//! # What is told
+//! `new`: never seen. `grown`: a worse severity than announced, or twice as much taken. `ended`: it has been over for
+//! [`QUIET_DAYS`]. `merged`: into another. `withdrawn`: no longer among the findings. `ongoing`: it is there again after it
+//! had ended or was withdrawn. A leak that merely goes on is not told of again.
+
+use serde::{Deserialize, Serialize};
+use slowleak_detect::Finding;
+use slowleak_record::Micros;
+
+/// Days without it after which a leak has ended: a weekend ends none.
+pub const QUIET_DAYS: i64 = 7;
+
+/// What was taken has grown where it is so many times what was announced.
+const GROWN: f64 = 2.0;
+
+/// A leak as it was announced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Leak {
+    /// The id under which it was announced first.
+    pub id: String,
+    /// The id that its finding has, or had when it was last seen.
+    pub finding: String,
+    /// End of the data on the night of the first announcement, microseconds since 1970-01-01.
+    pub first_reported: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// The leak that it was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+    /// The severity that was announced.
+    pub severity: String,
+    /// What was announced as taken.
+    pub taken: f64,
+    dimension: String,
+    entity: String,
+    key: Option<String>,
+    user: Option<String>,
+    /// Its interval when it was last seen.
+    pub start: i64,
+    /// Exclusive.
+    pub end: i64,
+    /// The sentence about it when it was last seen.
+    pub summary: String,
+}
+
+/// What became of a leak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Seen for the first time.
+    New,
+    /// Goes on, or is there again.
+    Ongoing,
+    /// Worse than it was announced.
+    Grown,
+    /// Over.
+    Ended,
+    /// Part of another.
+    Merged,
+    /// No longer among the findings.
+    Withdrawn,
+}
+
+impl Status {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Ongoing => "ongoing",
+            Self::Grown => "grown",
+            Self::Ended => "ended",
+            Self::Merged => "merged",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// Something to announce.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change<'f> {
+    /// What it is about.
+    pub leak: Leak,
+    /// What became of it.
+    pub status: Status,
+    /// Tonight's finding; `None` where there is none any more.
+    pub finding: Option<&'f Finding>,
+    /// Ids of the leaks that were merged into it.
+    pub merged: Vec<String>,
+}
+
+/// Follows the leaks into another night, whose data ends at `end`: all leaks from now on in the order of their
+/// announcement, and what to tell, the worst first.
+pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<Leak>, Vec<Change<'f>>) {
+    let findings: Vec<&Finding> = findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
+    let (mut rest, mut living): (Vec<Leak>, Vec<Leak>) =
+        leaks.iter().cloned().partition(|leak| leak.status == Status::Merged);
+    living.sort_by(|a, b| (a.first_reported, &a.id).cmp(&(b.first_reported, &b.id)));
+    let places: Vec<Option<usize>> = living.iter().map(|leak| place(leak, &findings)).collect();
+
+    let mut changes = Vec::new();
+    for (at, finding) in findings.iter().enumerate() {
+        let mut of_finding = (0..living.len()).filter(|leak| places[*leak] == Some(at));
+        let Some(first) = of_finding.next() else {
+            let leak = born(finding, living.iter().chain(&rest), end);
+            changes.push(Change {
+                leak: leak.clone(),
+                status: Status::New,
+                finding: Some(finding),
+                merged: Vec::new(),
+            });
+            rest.push(leak);
+            continue;
+        };
+        let mut merged = Vec::new();
+        for other in of_finding {
+            let into = living[first].id.clone();
+            living[other].status = Status::Merged;
+            living[other].merged_into = Some(into);
+            let leak = living[other].clone();
+            merged.push(leak.id.clone());
+            changes.push(Change { leak, status: Status::Merged, finding: None, merged: Vec::new() });
+        }
+        let leak = &mut living[first];
+        if let Some(status) = leak.meet(finding, end, !merged.is_empty()) {
+            changes.push(Change { leak: leak.clone(), status, finding: Some(finding), merged });
+        }
+    }
+    for (leak, place) in living.iter_mut().zip(&places) {
+        if place.is_none() && leak.status != Status::Withdrawn {
+            leak.status = Status::Withdrawn;
+            changes.push(Change {
+                leak: leak.clone(),
+                status: Status::Withdrawn,
+                finding: None,
+                merged: Vec::new(),
+            });
+        }
+    }
+    rest.extend(living);
+    rest.sort_by(|a, b| (a.first_reported, &a.id).cmp(&(b.first_reported, &b.id)));
+    // What there is to do first, the worst first.
+    let rank = |change: &Change<'_>| change.finding.map_or(u32::MAX, |finding| finding.rank);
+    changes.sort_by(|a, b| (rank(a), &a.leak.id).cmp(&(rank(b), &b.leak.id)));
+    (rest, changes)
+}
+
+/// The finding that a leak is tonight.
+fn place(leak: &Leak, findings: &[&Finding]) -> Option<usize> {
+    if let Some(same) = findings.iter().position(|finding| finding.id == leak.finding) {
+        return Some(same);
+    }
+    let overlap = |finding: &Finding| finding.end.0.min(leak.end) - finding.start.0.max(leak.start);
+    let related =
+        findings.iter().enumerate().filter(|(_, finding)| leak.is_kin_of(finding) && overlap(finding) > 0);
+    // Of several, the first by rank.
+    let best = related.max_by_key(|(at, finding)| (overlap(finding), std::cmp::Reverse(*at)));
+    best.map(|(at, _)| at)
+}
+
+fn born<'l>(finding: &Finding, known: impl Iterator<Item = &'l Leak> + Clone, end: Micros) -> Leak {
+    // A leak that was announced under this id may have moved to another since.
+    let taken = |id: &str| known.clone().any(|leak| leak.id == id);
+    let ids = std::iter::once(finding.id.clone()).chain((2..).map(|n| format!("{}.{n}", finding.id)));
+    let id = ids.into_iter().find(|id| !taken(id)).unwrap_or_else(|| finding.id.clone());
+    let status = if is_over(finding, end) { Status::Ended } else { Status::New };
+    let mut leak = Leak {
+        id,
+        finding: String::new(),
+        first_reported: end.0,
+        status,
+        merged_into: None,
+        severity: finding.severity.name().to_owned(),
+        taken: finding.taken,
+        dimension: String::new(),
+        entity: String::new(),
+        key: None,
+        user: None,
+        start: 0,
+        end: 0,
+        summary: String::new(),
+    };
+    leak.see(finding);
+    leak
+}
+
+/// Whether a finding's interval has been over for long enough.
+fn is_over(finding: &Finding, end: Micros) -> bool {
+    !finding.open && finding.end.0.saturating_add(QUIET_DAYS * Micros::DAY) <= end.0
+}
+
+impl Leak {
+    /// Whether a finding is about the same.
+    fn is_kin_of(&self, finding: &Finding) -> bool {
+        let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
+        (self.dimension == finding.dimension.to_string() && self.entity == finding.entity)
+            || same(&self.key, &finding.key)
+            || same(&self.user, &finding.user)
+    }
+
+    /// What there is to tell of it tonight.
+    fn meet(&mut self, finding: &Finding, end: Micros, joined: bool) -> Option<Status> {
+        self.see(finding);
+        let announced = self.severity.parse().unwrap_or(finding.severity);
+        let worse = finding.severity > announced || finding.taken >= GROWN * self.taken.max(1.0);
+        let over = is_over(finding, end);
+        let was_over = matches!(self.status, Status::Ended | Status::Withdrawn);
+        let status = match (over, was_over) {
+            _ if worse => Some(Status::Grown),
+            (true, false) => Some(Status::Ended),
+            (false, true) => Some(Status::Ongoing),
+            _ if joined => Some(Status::Ongoing),
+            (true, true) if self.status == Status::Withdrawn => Some(Status::Ongoing),
+            _ => None,
+        };
+        if worse {
+            self.severity = finding.severity.name().to_owned();
+            self.taken = finding.taken;
+        }
+        self.status = if over { Status::Ended } else { status.unwrap_or(Status::Ongoing) };
+        status
+    }
+
+    fn see(&mut self, finding: &Finding) {
+        self.finding.clone_from(&finding.id);
+        self.dimension = finding.dimension.to_string();
+        self.entity.clone_from(&finding.entity);
+        self.key.clone_from(&finding.key);
+        self.user.clone_from(&finding.user);
+        (self.start, self.end) = (finding.start.0, finding.end.0);
+        self.summary.clone_from(&finding.summary);
+    }
+}

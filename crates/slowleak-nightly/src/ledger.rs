@@ -1,0 +1,159 @@
+//! The ledger: what was counted of which file. In: the account that a scan gives of a file. Out: an entry that the state
+//! keeps, from which that account can be had again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use slowleak_record::{Field, FieldSet, Micros};
+use slowleak_rollup::Days;
+use slowleak_scan::{FileAccount, Tally, UnitTally};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::stamp::Stamp;
+
+/// What was counted of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What was there when it was counted.
+    pub stamp: Stamp,
+    fields: Vec<String>,
+    row_groups: (u64, u64),
+    pruned_rows: u64,
+    read: u64,
+    pruned: u64,
+    rejected_rows: [u64; 3],
+    rejected_values: [u64; 3],
+    /// First and last record counted, microseconds since 1970-01-01.
+    time: Option<(i64, i64)>,
+    /// Ascending.
+    days: Vec<DayOfFile>,
+    /// Records of days that are no longer kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    forgotten: u64,
+    /// The file has records behind the instant up to which it was counted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub goes_on: bool,
+    /// The file is gone, and its records count all the same.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gone: bool,
+}
+
+/// A UTC day's records of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct DayOfFile {
+    day: i64,
+    records: u64,
+    /// Bit `h` is set where hour `h` has a record.
+    hours: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Entry {
+    /// The entry of a file that was counted from its first record to its last or, with `limited`, up to some instant.
+    pub(crate) fn new(stamp: Stamp, account: &FileAccount, limited: bool) -> Self {
+        let FileAccount { fields, row_groups, pruned_rows, tally, hours, time, .. } = account;
+        let mut days: BTreeMap<i64, DayOfFile> = BTreeMap::new();
+        for (hour, records) in hours {
+            let day = Days::of(Micros(*hour));
+            let of_day = days.entry(day).or_insert(DayOfFile { day, records: 0, hours: 0 });
+            of_day.records += records;
+            of_day.hours |= 1 << hour.rem_euclid(Micros::DAY).div_euclid(Micros::HOUR);
+        }
+        Self {
+            stamp,
+            fields: fields.iter().map(|field| field.name().to_owned()).collect(),
+            row_groups: (row_groups.read, row_groups.pruned),
+            pruned_rows: *pruned_rows,
+            read: tally.read,
+            pruned: tally.pruned,
+            rejected_rows: tally.rejected_rows,
+            rejected_values: tally.rejected_values,
+            time: time.map(|(first, last)| (first.0, last.0)),
+            days: days.into_values().collect(),
+            forgotten: 0,
+            goes_on: limited && pruned_rows + tally.pruned > 0,
+            gone: false,
+        }
+    }
+
+    /// The account of the file as one scan of what is kept would give it. (Which hour of a kept day its first record was
+    /// in is all that is known of it where earlier days were forgotten.)
+    pub(crate) fn account(&self) -> FileAccount {
+        let hours = self.days.iter().flat_map(|of_day| {
+            let hours = (0..24).filter(|hour| of_day.hours & 1 << hour != 0);
+            hours.map(|hour| of_day.day * Micros::DAY + hour * Micros::HOUR)
+        });
+        // How the day's records spread over its hours is not kept; that hours have some is what an account is read for.
+        let hours: BTreeMap<i64, u64> = hours.map(|hour| (hour, 1)).collect();
+        let first = hours.keys().next().copied();
+        let time = self.time.zip(first).map(|((start, end), first)| {
+            let start = if self.forgotten > 0 { start.max(first) } else { start };
+            (Micros(start), Micros(end))
+        });
+        FileAccount {
+            path: PathBuf::new(),
+            fields: self.fields(),
+            row_groups: Tally { read: self.row_groups.0, pruned: self.row_groups.1, rejected: 0 },
+            pruned_rows: self.pruned_rows,
+            tally: UnitTally {
+                read: self.read - self.forgotten,
+                pruned: self.pruned + self.forgotten,
+                rejected_rows: self.rejected_rows,
+                rejected_values: self.rejected_values,
+            },
+            hours,
+            time,
+        }
+    }
+
+    /// The fields that the file has.
+    pub fn fields(&self) -> FieldSet {
+        self.fields.iter().filter_map(|name| name.parse::<Field>().ok()).collect()
+    }
+
+    /// The days that it has records of.
+    pub fn days(&self) -> Days {
+        self.days.iter().map(|of_day| of_day.day).collect()
+    }
+
+    /// Records by day.
+    pub fn records(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        self.days.iter().map(|of_day| (of_day.day, of_day.records))
+    }
+
+    /// Records of days that are no longer kept.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Its last record.
+    pub fn last(&self) -> Option<Micros> {
+        self.time.map(|(_, last)| Micros(last))
+    }
+
+    /// Leaves the days before `first` out.
+    pub(crate) fn forget_before(&mut self, first: i64) {
+        let forgotten: u64 = self.records().filter(|(day, _)| *day < first).map(|(_, records)| records).sum();
+        self.forgotten += forgotten;
+        self.days.retain(|of_day| of_day.day >= first);
+    }
+}
+
+/// The name of a file in the ledger: its path without links, as far as that is text.
+pub(crate) fn name(path: &Path) -> String {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    match real.to_str() {
+        Some(text) => text.to_owned(),
+        None => format!("{}#{:016x}", real.to_string_lossy(), xxh3_64(real.as_os_str().as_encoded_bytes())),
+    }
+}

@@ -1,0 +1,273 @@
+//! Stage 1 of a night: what is new, late or changed since the last one is counted, and nothing else. In: the state, and
+//! the files that are there now. Out: the next state, not committed yet, the account of the whole log, and what happened.
+//!
+//! Most nights bring new files of new days: these are counted, and their cells are a segment. Where they have records of
+//! days that were counted before, those days' cells are taken over from their segments and added up with the new ones;
+//! cells add up exactly, so no earlier file is read again. Where a file was replaced or is gone, its cells can not be taken
+//! out of sums: its days are counted anew, from all files that have records of them. So are days with late records where
+//! a view counts distinct sources, which do not add up.
+
+mod merge;
+mod news;
+
+use std::collections::BTreeMap;
+
+use slowleak_record::{FieldSet, InputError, InputFile, Mapping, Micros, TimeRange};
+use slowleak_rollup::{Days, Memory, Metric, Segments, View, count_files, fields, possible};
+use slowleak_scan::{Coverage, Decoder, FileAccount, Io, Plan, ScanOptions};
+
+use crate::ledger::Entry;
+use crate::state::State;
+use crate::{Folder, NightlyError};
+use news::Listed;
+pub use news::News;
+
+/// What to count, and how.
+pub struct Counting<'a> {
+    /// Views, as a scan would count them.
+    pub views: &'a [View],
+    /// Which column holds which field.
+    pub mapping: &'a Mapping,
+    /// How files are read.
+    pub io: Io,
+    /// How pages are decoded.
+    pub decoder: Decoder,
+    /// Bytes that counting may take.
+    pub memory: usize,
+    /// Told of records as they are read.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What counts of the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// Records from this instant on do not count yet.
+    pub as_of: Option<Micros>,
+    /// Days that are kept, the last one with records included; `None` keeps all.
+    pub keep_days: Option<u32>,
+    /// Records of files that are gone count all the same: the log is rotated.
+    pub keep_removed: bool,
+}
+
+/// A night that was counted and not committed.
+#[derive(Debug)]
+pub struct Night {
+    /// The state that it leads to.
+    pub next: State,
+    /// The account of the whole log, as one scan would give it.
+    pub coverage: Coverage,
+    /// What was new.
+    pub news: News,
+    views: Vec<View>,
+}
+
+impl Night {
+    /// The rollup of the whole log.
+    ///
+    /// # Errors
+    /// A segment is gone or damaged.
+    pub fn rollup(&self, folder: &Folder) -> Result<Segments, NightlyError> {
+        let parts = self.next.segments.iter().map(|(name, segment)| (name.as_str(), segment.days()));
+        Ok(Segments::open(&folder.segments(), parts, self.views.clone())?)
+    }
+}
+
+/// The views as segments hold them.
+///
+/// # Errors
+/// Names a view that can not be counted night by night.
+pub fn stored_views(views: &[View]) -> Result<Vec<View>, String> {
+    Segments::stored(views).map_err(|view| {
+        format!(
+            "{view}: distinct sources of windows longer than a day can not be had night by night (count them by the day)"
+        )
+    })
+}
+
+/// Counts a night.
+///
+/// # Errors
+/// The instant lies before what was counted already; a view can not be counted so; a file that is needed again can not be
+/// read; the disk is full.
+pub fn count_night(
+    folder: &Folder,
+    files: &[InputFile],
+    counting: &Counting<'_>,
+    extent: &Extent,
+) -> Result<Night, NightlyError> {
+    let state = folder.state();
+    refuse_going_back(folder, state, extent)?;
+    let stored = stored_views(counting.views).map_err(|cause| InputError::new(folder.dir(), cause))?;
+    let listed = Listed::new(files);
+    let mut news = News::of(state, &listed, extent);
+    let counter = Counter { folder, counting, stored, until: extent.as_of };
+
+    let fresh: Vec<InputFile> = news.fresh().filter_map(|name| listed.file(name)).cloned().collect();
+    let Counted { mut counts, accounts, others } = counter.count(&fresh, None)?;
+    let mut next = state.clone();
+    // The days of records that do not count any more.
+    let lost: Days = news
+        .outdated()
+        .filter_map(|name| next.files.remove(name))
+        .flat_map(|old| old.days().iter().collect::<Vec<_>>())
+        .collect();
+    for entry in news.rotated.iter().chain(&news.returned) {
+        next.files.entry(entry.clone()).and_modify(|entry| entry.gone = !entry.gone);
+    }
+    for account in &accounts {
+        if let Some((name, stamp)) = listed.of_path(&account.path) {
+            next.files.insert(name.to_owned(), Entry::new(stamp.clone(), account, extent.as_of.is_some()));
+        }
+    }
+    let hours = accounts.iter().flat_map(|account| account.hours.keys());
+    let touched: Days = hours.map(|hour| Days::of(Micros(*hour))).collect();
+    let late = touched.within(&state.days());
+    let again = if counter.adds_up() { lost } else { lost.with(&late) };
+    let (late, whole) = (late.without(&again), touched.without(&again));
+
+    let mut parts = merge::Parts::new(&counter);
+    if !whole.is_empty() {
+        parts.add(counts.take(), whole)?;
+    }
+    drop(counts);
+    for range in again.ranges() {
+        let days: Days = range.clone().collect();
+        let needed = needed_again(&next, &days, &listed, folder)?;
+        let recounted = counter.count(&needed, Some(range.clone()))?;
+        if let Some(lost) = recounted.others.rejected_files.first() {
+            let cause = format!("could be read before, and can not now: {}", lost.reason);
+            return Err(InputError::new(&lost.path, cause)
+                .remedy("mend it and run again; the state is that of the night before")
+                .into());
+        }
+        parts.add(recounted.counts, days)?;
+    }
+    merge::into_segments(&mut next, parts, &late, &touched.with(&again))?;
+    forget(&mut next, extent.keep_days);
+    let fresh = accounts.iter().filter_map(|account| listed.of_path(&account.path));
+    news.forgotten = fresh.filter_map(|(name, _)| next.files.get(name)).map(Entry::forgotten).sum();
+    merge::compact(&mut next, &counter)?;
+
+    next.rejected =
+        others.rejected_files.iter().map(|file| (file.path.clone(), file.reason.clone())).collect();
+    next.as_of = extent.as_of.map(|time| time.to_string());
+    news.records = accounts.iter().map(|account| account.tally.read).sum();
+    news.counted = accounts.len();
+    (news.late, news.again) = (late, again);
+    let accounts: Vec<FileAccount> = next.files.values().map(Entry::account).collect();
+    let coverage = Coverage::of(&accounts, &others, asked(counting.views));
+    let present = accounts.iter().fold(FieldSet::EMPTY, |all, account| all.union(account.fields));
+    Ok(Night { views: possible(counting.views, present), coverage, news, next })
+}
+
+/// Fields that a plan for the views asks for.
+fn asked(views: &[View]) -> FieldSet {
+    use slowleak_record::Field::{Key, Time, User};
+    fields(views).with(Time).with(Key).with(User)
+}
+
+/// Nights go forward: what was counted already can not be taken back.
+fn refuse_going_back(folder: &Folder, state: &State, extent: &Extent) -> Result<(), NightlyError> {
+    let last = state.files.values().filter_map(Entry::last).max();
+    match (extent.as_of, last) {
+        (Some(as_of), Some(last)) if last >= as_of => {
+            let cause = format!("holds records up to {last}, and --as-of is {as_of}");
+            Err(InputError::new(folder.dir(), cause)
+                .remedy("give a later --as-of, or another --state for an earlier one")
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The files with records of some days.
+fn needed_again(
+    next: &State,
+    days: &Days,
+    listed: &Listed,
+    folder: &Folder,
+) -> Result<Vec<InputFile>, NightlyError> {
+    let mut needed = Vec::new();
+    for (name, _) in next.files.iter().filter(|(_, entry)| !entry.days().within(days).is_empty()) {
+        let Some(file) = listed.file(name) else {
+            let cause = "is gone, and its day has to be counted anew because of another file";
+            return Err(InputError::new(name, cause)
+                .remedy(format!(
+                    "put it back, or let what is gone no longer count: --removed rebuild; {} is as it was",
+                    folder.dir().display()
+                ))
+                .into());
+        };
+        needed.push(file.clone());
+    }
+    Ok(needed)
+}
+
+/// Drops the days before those that are kept. The last day is the log's, not the clock's; times far from all others,
+/// of clocks that were wrong, do not move it.
+fn forget(next: &mut State, keep_days: Option<u32>) {
+    let kept_from = keep_days.and_then(|keep| {
+        let mut records: BTreeMap<i64, f64> = BTreeMap::new();
+        for (day, of_day) in next.files.values().flat_map(Entry::records) {
+            *records.entry(day).or_default() += of_day as f64;
+        }
+        slowleak_detect::last_day(&records).map(|last| last + 1 - i64::from(keep))
+    });
+    let Some(first) = kept_from.max(next.kept_from) else { return };
+    next.kept_from = Some(first);
+    next.files.values_mut().for_each(|entry| entry.forget_before(first));
+    next.files.retain(|_, entry| !entry.gone || !entry.days().is_empty());
+    merge::keep_days(next, |day| day >= first);
+}
+
+/// Counts files into cells as segments hold them.
+pub(crate) struct Counter<'a> {
+    pub(crate) folder: &'a Folder,
+    pub(crate) counting: &'a Counting<'a>,
+    /// The views, as segments hold them.
+    pub(crate) stored: Vec<View>,
+    until: Option<Micros>,
+}
+
+/// What was counted.
+struct Counted {
+    /// Nothing where there was nothing to count.
+    counts: Option<slowleak_rollup::Counts>,
+    accounts: Vec<FileAccount>,
+    others: Coverage,
+}
+
+impl Counter<'_> {
+    /// Whether cells of late records add up with those before.
+    fn adds_up(&self) -> bool {
+        !self.stored.iter().any(|view| view.metrics().contains(&Metric::Sources))
+    }
+
+    /// Counts the records of files, of some days or all.
+    fn count(
+        &self,
+        files: &[InputFile],
+        days: Option<std::ops::Range<i64>>,
+    ) -> Result<Counted, NightlyError> {
+        if files.is_empty() {
+            return Ok(Counted { counts: None, accounts: Vec::new(), others: Coverage::default() });
+        }
+        let instant = |day: i64| Micros(day.saturating_mul(Micros::DAY));
+        let end = days.as_ref().map(|days| instant(days.end));
+        let until = match (end, self.until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let range = TimeRange { since: days.as_ref().map(|days| instant(days.start)), until };
+        let Counting { mapping, io, decoder, memory, progress, .. } = *self.counting;
+        let options = ScanOptions { range, io, decoder };
+        let plan = Plan::new(files, mapping, fields(&self.stored), &options);
+        let memory = Memory::new(memory, self.folder.dir());
+        let (counts, accounts, others) = count_files(&plan, &self.stored, Some(&memory), progress)?;
+        Ok(Counted { counts: Some(counts), accounts, others })
+    }
+
+    pub(crate) fn segments(&self) -> std::path::PathBuf {
+        self.folder.segments()
+    }
+}

@@ -1,0 +1,104 @@
+//! What is new since the last night. In: the ledger, and the files that are there now. Out: which files are new, replaced,
+//! gone or still the same, by size, modification time and footer.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use slowleak_record::InputFile;
+use slowleak_rollup::Days;
+
+use super::Extent;
+use crate::ledger;
+use crate::stamp::Stamp;
+use crate::state::State;
+
+/// The files that are there now, by their names in the ledger.
+pub(super) struct Listed {
+    files: BTreeMap<String, (InputFile, Stamp)>,
+    names: BTreeMap<PathBuf, String>,
+}
+
+impl Listed {
+    pub(super) fn new(files: &[InputFile]) -> Self {
+        // What can not be read is another file than was counted; the plan will say why.
+        let look = |file: &InputFile| {
+            let stamp = Stamp::of(&file.path).unwrap_or_else(|_| Stamp::unreadable());
+            (ledger::name(&file.path), (file.clone(), stamp))
+        };
+        let files: BTreeMap<_, _> = files.par_iter().map(look).collect::<Vec<_>>().into_iter().collect();
+        let names = files.iter().map(|(name, (file, _))| (file.path.clone(), name.clone())).collect();
+        Self { files, names }
+    }
+
+    pub(super) fn file(&self, name: &str) -> Option<&InputFile> {
+        self.files.get(name).map(|(file, _)| file)
+    }
+
+    /// The name and the stamp of the file at a path.
+    pub(super) fn of_path(&self, path: &Path) -> Option<(&str, &Stamp)> {
+        let name = self.names.get(path)?;
+        self.files.get(name).map(|(_, stamp)| (name.as_str(), stamp))
+    }
+}
+
+/// See the module. Files are told by their names in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct News {
+    /// Not seen before, or not readable then.
+    pub new: Vec<String>,
+    /// Others under the name of one that was counted.
+    pub replaced: Vec<String>,
+    /// Counted and no longer there; their records no longer count.
+    pub removed: Vec<String>,
+    /// Counted and no longer there; their records count all the same.
+    pub rotated: Vec<String>,
+    /// There again, as they were counted.
+    pub returned: Vec<String>,
+    /// Counted up to an earlier instant, with records behind it.
+    pub continued: Vec<String>,
+    /// Records that were counted of the files that are new, replaced or continued.
+    pub records: u64,
+    /// Days that had been counted and to which records were added.
+    pub late: Days,
+    /// Days that were counted anew.
+    pub again: Days,
+    /// Of these records, those of days that are not kept.
+    pub forgotten: u64,
+    /// Files that were counted.
+    pub counted: usize,
+}
+
+impl News {
+    pub(super) fn of(state: &State, listed: &Listed, extent: &Extent) -> Self {
+        let mut news = Self::default();
+        let as_of = extent.as_of.map(|time| time.to_string());
+        for (name, (_, stamp)) in &listed.files {
+            match state.files.get(name) {
+                None => news.new.push(name.clone()),
+                Some(entry) if entry.stamp != *stamp => news.replaced.push(name.clone()),
+                Some(entry) if entry.goes_on && as_of != state.as_of => news.continued.push(name.clone()),
+                Some(entry) if entry.gone => news.returned.push(name.clone()),
+                Some(_) => {}
+            }
+        }
+        for (name, entry) in state.files.iter().filter(|(name, _)| !listed.files.contains_key(*name)) {
+            match extent.keep_removed {
+                true if entry.gone => {}
+                true => news.rotated.push(name.clone()),
+                false => news.removed.push(name.clone()),
+            }
+        }
+        news
+    }
+
+    /// The files whose records are to be counted.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = &str> {
+        self.new.iter().chain(&self.replaced).chain(&self.continued).map(String::as_str)
+    }
+
+    /// The files of the ledger whose records, as they were counted, no longer count.
+    pub(super) fn outdated(&self) -> impl Iterator<Item = &str> {
+        self.replaced.iter().chain(&self.continued).chain(&self.removed).map(String::as_str)
+    }
+}

@@ -1,0 +1,82 @@
+//! The results of a night besides those of every run, and whether those of the last night are still as they were.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde_json::json;
+use slowleak_record::Micros;
+use slowleak_report::json_text;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::leaks::Leak;
+
+/// What changed that night, one event a line.
+pub const CHANGES: &str = "changes.jsonl";
+
+/// Every leak that was ever announced, one a line.
+pub const LEAKS: &str = "leaks.jsonl";
+
+/// Tells the time, and is therefore not compared.
+const METRICS: &str = "metrics.prom";
+
+/// `leaks.jsonl`: under which id a leak was announced, and which finding it is.
+///
+/// # Errors
+/// The encoder fails.
+pub fn leak_lines(leaks: &[Leak]) -> Result<String, serde_json::Error> {
+    let mut out = String::new();
+    for leak in leaks {
+        let line = json!({
+            "id": leak.id,
+            "finding_id": leak.finding,
+            "status": leak.status.name(),
+            "merged_into": leak.merged_into,
+            "first_reported": Micros(leak.first_reported).to_string(),
+            "severity": leak.severity,
+            "start": Micros(leak.start).to_string(),
+            "end": Micros(leak.end).to_string(),
+            "summary": leak.summary,
+        });
+        out.push_str(&json_text(&line, false)?);
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+/// The finding that was announced under an id, by what a `leaks.jsonl` says; its own id where that is the same.
+pub fn finding_of(lines: &str, id: &str) -> Option<String> {
+    let leaks: Vec<serde_json::Value> =
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut id = id.to_owned();
+    // As many steps as there are leaks, at most: a merged leak leads to another.
+    for _ in 0..=leaks.len() {
+        let leak = leaks.iter().find(|leak| leak["id"] == id.as_str())?;
+        match leak["merged_into"].as_str() {
+            Some(into) => id = into.to_owned(),
+            None => return leak["finding_id"].as_str().map(str::to_owned),
+        }
+    }
+    None
+}
+
+/// Checksums of the results in a folder, by name.
+///
+/// # Errors
+/// One can not be read.
+pub fn checksums(dir: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut sums = BTreeMap::new();
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(sums),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_file() && name != METRICS && !name.starts_with('.') {
+            sums.insert(name, format!("{:016x}", xxh3_64(&fs::read(entry.path())?)));
+        }
+    }
+    Ok(sums)
+}

@@ -1,0 +1,97 @@
+//! Delivery of messages by HTTP. In: an address and a message. Out: it has arrived, or why not. Knows nothing of findings.
+
+use std::fmt;
+use std::thread;
+use std::time::Duration;
+
+use crate::state::Message;
+
+/// How often a message is tried in a night, and how long the first wait is; each next one is twice as long.
+const TRIES: u32 = 4;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// For one try, from the first byte to the last.
+const TIME_OUT: Duration = Duration::from_secs(15);
+
+/// Posts messages to one address.
+pub struct Webhook {
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl fmt::Debug for Webhook {
+    /// The host alone: the address is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Webhook").field(&host(&self.url)).finish()
+    }
+}
+
+impl Webhook {
+    /// An address that begins with `http://` or `https://`.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn new(url: &str) -> Result<Self, String> {
+        let host = host(url);
+        if !(url.starts_with("http://") || url.starts_with("https://")) || host.is_empty() {
+            return Err("a webhook is an address that begins with https:// or http://".to_owned());
+        }
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIME_OUT))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("slowleak/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { url: url.to_owned(), agent: config.into() })
+    }
+
+    /// Posts one message; tries again, after ever longer waits, what may pass by itself.
+    ///
+    /// # Errors
+    /// In words that name the host and not the address, which is a secret.
+    pub fn post(&self, message: &Message) -> Result<(), String> {
+        let mut wait = FIRST_WAIT;
+        let mut tries = 1;
+        let body = message.body.to_string();
+        loop {
+            let sent = self.agent.post(&self.url).content_type("application/json").send(body.as_str());
+            let (cause, passes) = match sent {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => {
+                    let status = answer.status();
+                    let passes = status.is_server_error() || [408, 425, 429].contains(&status.as_u16());
+                    (format!("it answers {status}"), passes)
+                }
+                Err(error) => (error.to_string().replace(&self.url, "the address"), true),
+            };
+            if !passes || tries == TRIES {
+                let tried = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+                return Err(format!("{}: {cause} (tried {tried})", host(&self.url)));
+            }
+            thread::sleep(wait);
+            wait *= 2;
+            tries += 1;
+        }
+    }
+}
+
+/// The host of an address.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_web_are_taken_and_secrets_are_not_told() {
+        for url in ["", "hooks.example", "ftp://a/b", "https://", "https:///x", "file:///etc/passwd"] {
+            assert!(Webhook::new(url).is_err(), "{url}");
+        }
+        assert_eq!(host("https://me:pw@hooks.example:8443/T0/B0?x#y"), "hooks.example:8443");
+        assert!(Webhook::new("https://hooks.example/T0").is_ok());
+    }
+}

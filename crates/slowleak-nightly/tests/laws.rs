@@ -1,0 +1,335 @@
+//! Nights of any rhythm end in what one scan gives: the same rollup, byte for byte, and the same account of the log.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails ends its test")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use proptest::prelude::*;
+use slowleak_nightly::{Counted, Counting, Extent, Folder, Night, NightlyError, count_night};
+use slowleak_record::{Mapping, Micros, TimeRange, Window, discover};
+use slowleak_rollup::{Rollup, View, build, fields};
+use slowleak_scan::{Coverage, Decoder, Io, Plan, SUBJECT_HASH_VERSION, ScanOptions};
+
+/// 2025-06-12T00:00:00Z, a Thursday: weeks begin there.
+const START: i64 = 1_749_686_400_000_000;
+
+#[derive(Debug, Clone)]
+struct Record {
+    minute: i64,
+    key: Option<u8>,
+    user: u8,
+    source: u8,
+    subject: u16,
+    rows: i64,
+}
+
+/// What somebody does to the folder of logs before a night.
+#[derive(Debug, Clone)]
+enum Deed {
+    /// A file of one day's records, with a few of other days.
+    Write {
+        name: u8,
+        day: i64,
+        records: Vec<Record>,
+        late: Vec<Record>,
+        without: u8,
+    },
+    Remove {
+        name: u8,
+    },
+    /// Written again with the same records: another file all the same.
+    Touch {
+        name: u8,
+    },
+    Break {
+        name: u8,
+    },
+    Night,
+}
+
+fn records(days: std::ops::Range<i64>, most: usize) -> impl Strategy<Value = Vec<Record>> {
+    let minutes = days.start * 24 * 60..days.end * 24 * 60;
+    let record = (minutes, proptest::option::weighted(0.9, 0..5_u8), 0..4_u8, 0..6_u8, 0..400_u16, 0..50_i64);
+    let record = record.prop_map(|(minute, key, user, source, subject, rows)| Record {
+        minute,
+        key,
+        user,
+        source,
+        subject,
+        rows,
+    });
+    proptest::collection::vec(record, 0..most)
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let write = (0..12_u8, 0..16_i64, 0..8_u8).prop_flat_map(|(name, day, without)| {
+        (records(day..day + 1, 25), records(0..16, 3)).prop_map(move |(records, late)| Deed::Write {
+            name,
+            day,
+            records,
+            late,
+            without,
+        })
+    });
+    prop_oneof![
+        8 => write,
+        1 => (0..12_u8).prop_map(|name| Deed::Remove { name }),
+        1 => (0..12_u8).prop_map(|name| Deed::Touch { name }),
+        1 => (0..12_u8).prop_map(|name| Deed::Break { name }),
+        4 => Just(Deed::Night),
+    ]
+}
+
+fn path(logs: &Path, name: u8) -> PathBuf {
+    logs.join(format!("{name:02}.parquet"))
+}
+
+/// Some files lack columns: bit 0 of `without` rows, bit 1 subjects, bit 2 sources.
+fn write(path: &Path, records: &[Record], without: u8) {
+    let text = |prefix: char, number: u8| format!("{prefix}{number}");
+    let time = records.iter().map(|record| START + record.minute * 60_000_000);
+    let keys = records.iter().map(|record| record.key.map(|key| text('k', key)));
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("time", Arc::new(TimestampMicrosecondArray::from_iter_values(time).with_timezone("UTC"))),
+        ("key", Arc::new(StringArray::from_iter(keys))),
+        (
+            "user",
+            Arc::new(StringArray::from_iter_values(records.iter().map(|record| text('u', record.user)))),
+        ),
+    ];
+    if without & 1 == 0 {
+        columns
+            .push(("rows", Arc::new(Int64Array::from_iter_values(records.iter().map(|record| record.rows)))));
+    }
+    if without & 2 == 0 {
+        let subjects = records.iter().map(|record| i64::from(record.subject));
+        columns.push(("subject", Arc::new(Int64Array::from_iter_values(subjects))));
+    }
+    if without & 4 == 0 {
+        let sources = records.iter().map(|record| text('s', record.source));
+        columns.push(("source", Arc::new(StringArray::from_iter_values(sources))));
+    }
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(9)).build();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn views(sources: bool) -> Vec<View> {
+    let mut views = vec![
+        "key@1h:rows,denied",
+        "user@7d:subjects",
+        "user@1d:rows",
+        "key+source@1d:events",
+        "user+source@14d:rows,subjects",
+        "key@1d:subjects",
+    ];
+    views.extend(sources.then_some("key+user@12h:sources"));
+    let mut views: Vec<View> = views.into_iter().map(|view| view.parse().unwrap()).collect();
+    views.sort();
+    views
+}
+
+fn counted(views: &[View]) -> Counted {
+    Counted {
+        views: views.iter().map(ToString::to_string).collect(),
+        mapping: Mapping::native().fingerprint(),
+        subject_hash: SUBJECT_HASH_VERSION,
+    }
+}
+
+fn night(folder: &Folder, logs: &Path, views: &[View], extent: &Extent) -> Result<Night, NightlyError> {
+    count_night(
+        folder,
+        &discover(&[logs]).unwrap(),
+        &Counting {
+            views,
+            mapping: &Mapping::native(),
+            io: Io::Mmap,
+            decoder: Decoder::Pages,
+            memory: 256 << 20,
+            progress: &|_| (),
+        },
+        extent,
+    )
+}
+
+fn scan(logs: &Path, views: &[View], range: TimeRange) -> (Rollup, Coverage) {
+    let options = ScanOptions { range, ..ScanOptions::default() };
+    let plan = Plan::new(&discover(&[logs]).unwrap(), &Mapping::native(), fields(views), &options);
+    build(&plan, views, &|_| ()).unwrap()
+}
+
+/// Every file under `folder` with its bytes, by path.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for view in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(view.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            found.insert(path.strip_prefix(folder).unwrap().to_path_buf(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// Makes the night the last one, and compares it with one scan over everything.
+fn check(
+    folder: &mut Folder,
+    work: &Path,
+    views: &[View],
+    extent: &Extent,
+    range: TimeRange,
+) -> Result<(), TestCaseError> {
+    let logs = work.join("logs");
+    let night = night(folder, &logs, views, extent).unwrap();
+    let (rollup, coverage) = scan(&logs, views, range);
+    prop_assert_eq!(&night.coverage, &coverage);
+    night.rollup(folder).unwrap().write(&work.join("ours"), 1 << 20).unwrap();
+    rollup.write(work.join("theirs")).unwrap();
+    let (ours, theirs) = (contents(&work.join("ours")), contents(&work.join("theirs")));
+    prop_assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    for (name, bytes) in &ours {
+        prop_assert!(*bytes == theirs[name], "{} differs", name.display());
+    }
+    folder.commit(night.next).unwrap();
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nights_of_any_rhythm_are_one_scan(
+        deeds in proptest::collection::vec(deed(), 1..40),
+        sources: bool,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("logs");
+        fs::create_dir(&logs).unwrap();
+        let views = views(sources);
+        write(&logs.join("always.parquet"), &[], 0);
+        let mut time = std::time::SystemTime::UNIX_EPOCH;
+        for deed in deeds.into_iter().chain([Deed::Night]) {
+            match deed {
+                Deed::Write { name, records, late, without, .. } => {
+                    write(&path(&logs, name), &[records, late].concat(), without);
+                }
+                Deed::Remove { name } => _ = fs::remove_file(path(&logs, name)),
+                Deed::Touch { name } => {
+                    // Another time each, whatever the clock's steps.
+                    time += std::time::Duration::from_secs(1);
+                    if let Ok(file) = File::options().append(true).open(path(&logs, name)) {
+                        file.set_modified(time).unwrap();
+                    }
+                }
+                Deed::Break { name } => {
+                    if let Ok(bytes) = fs::read(path(&logs, name)) {
+                        fs::write(path(&logs, name), &bytes[..bytes.len() - 1]).unwrap();
+                    }
+                }
+                Deed::Night => {
+                    // Opened anew every night, as a job would.
+                    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+                    check(&mut folder, dir.path(), &views, &Extent::default(), TimeRange::default())?;
+                    let before = folder.state().clone();
+                    let again = night(&folder, &logs, &views, &Extent::default()).unwrap();
+                    prop_assert_eq!(&again.next, &before, "a night without news is the one before");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_instant_counts_when_its_night_comes(
+        files in proptest::collection::vec((records(0..16, 30), 0..8_u8), 1..8),
+        nights in proptest::collection::btree_set(0..17 * 24_i64, 1..6),
+        sources: bool,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("logs");
+        fs::create_dir(&logs).unwrap();
+        let views = views(sources);
+        for (at, (records, without)) in files.iter().enumerate() {
+            write(&path(&logs, at as u8), records, *without);
+        }
+        let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+        for hour in nights {
+            let until = Some(Micros(START + hour * Micros::HOUR));
+            let extent = Extent { as_of: until, ..Extent::default() };
+            check(&mut folder, dir.path(), &views, &extent, TimeRange { since: None, until })?;
+        }
+        check(&mut folder, dir.path(), &views, &Extent::default(), TimeRange::default())?;
+    }
+}
+
+#[test]
+fn many_nights_leave_few_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let views: Vec<View> = vec!["key@1h:rows".parse().unwrap()];
+    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+    for day in 0..70 {
+        let of_day = |hour: i64| Record {
+            minute: (day * 24 + hour) * 60,
+            key: Some(1),
+            user: 0,
+            source: 0,
+            subject: 0,
+            rows: day,
+        };
+        write(&path(&logs, day as u8), &[of_day(1), of_day(5)], 0);
+        let night = night(&folder, &logs, &views, &Extent::default()).unwrap();
+        assert_eq!((night.news.new.len(), night.news.records), (1, 2));
+        folder.commit(night.next).unwrap();
+        let stored = fs::read_dir(folder.segments()).unwrap().count();
+        assert_eq!(stored, folder.state().segments.len());
+        assert!(stored <= 14, "{stored} segments after {day} nights");
+    }
+    check(&mut folder, dir.path(), &views, &Extent::default(), TimeRange::default()).unwrap();
+}
+
+#[test]
+fn days_that_are_not_kept_are_those_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let views = views(false);
+    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+    let extent = Extent { keep_days: Some(4), ..Extent::default() };
+    let of_day = |day: i64| Record {
+        minute: day * 24 * 60 + 7,
+        key: Some(0),
+        user: 1,
+        source: 2,
+        subject: 3,
+        rows: 1,
+    };
+    for day in 0..9 {
+        // Late records of a day that is still kept, and of one that is not.
+        let records: Vec<Record> =
+            [day, day - 2, day - 6].into_iter().filter(|day| *day >= 0).map(of_day).collect();
+        write(&path(&logs, day as u8), &records, 0);
+        let night = night(&folder, &logs, &views, &extent).unwrap();
+        let since = Some(Micros(START + (day - 3) * Micros::DAY));
+        let (rollup, coverage) = scan(&logs, &views, TimeRange { since, until: None });
+        assert_eq!((night.coverage.rows, &night.coverage.gaps), (coverage.rows, &coverage.gaps));
+        // Of a file's first day that is kept, the hour of its first record is known.
+        let hour = |time: Micros| Window::HOUR.floor(time);
+        let (ours, theirs) = (night.coverage.time.unwrap(), coverage.time.unwrap());
+        assert_eq!((hour(ours.0), ours.1), (hour(theirs.0), theirs.1));
+        night.rollup(&folder).unwrap().write(&dir.path().join("ours"), 1 << 20).unwrap();
+        rollup.write(dir.path().join("theirs")).unwrap();
+        assert!(contents(&dir.path().join("ours")) == contents(&dir.path().join("theirs")), "night {day}");
+        folder.commit(night.next).unwrap();
+    }
+}
