@@ -19,7 +19,7 @@ use crate::rules::end_of;
 /// Carriers looked at: an excess of many, each with a little of it, is nobody's habit.
 const MOST_CARRIERS: usize = 3;
 
-/// Who does this many times as much as usual besides what it does here has a lively day.
+/// Who does this many times as much as usual besides what it does here, and more than here, has a lively day.
 const LIVELY: f64 = 3.0;
 
 /// The persons and keys of a run, who vouch for what they carry.
@@ -118,7 +118,8 @@ impl Carriers<'_> {
         let episodes = &campaign.episodes;
         let whole = sum(family.daily, entity, episodes);
         let most = part.kept.max(part.moved);
-        if whole - most >= LIVELY * standing.within.expected {
+        let rest = whole - most;
+        if rest >= LIVELY * standing.within.expected && rest >= most {
             return Some(most);
         }
         let elsewhere = family.daily.total(entity) - whole;

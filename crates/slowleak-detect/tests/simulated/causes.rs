@@ -1,6 +1,6 @@
 //! What explains a rise, and what must not.
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use slowleak_detect::Severity;
 use slowleak_record::{Micros, PersonEntry, Registry};
@@ -266,4 +266,60 @@ fn people_who_move_do_not_explain_what_they_never_touched() {
     let found = run(&world);
     let about = found.iter().find(|finding| finding.entity.contains("account-edit")).unwrap();
     assert!(about.severity >= Severity::Medium, "{}", about.summary);
+}
+
+/// Sixty people who work eight times as much on some days, mostly by one key that all share, and a little, calmly, each by a
+/// key of their own. On day 120 the own key of one is used sixty times; what that person did in all is given.
+fn lively_people(seed: u64, in_all: f64) -> Rollup {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let mut users: Vec<(String, Daily)> = Vec::new();
+    let mut keys: Vec<(String, Daily)> = Vec::new();
+    let mut pairs: Vec<(String, Daily)> = Vec::new();
+    let mut shared = vec![0.0; DAYS];
+    for person in 0..60 {
+        let mut own: Daily = (0..DAYS).map(|_| poisson(&mut rng, 2.0)).collect();
+        let mut all: Daily = (0..DAYS).map(|_| poisson(&mut rng, 20.0)).collect();
+        for _ in 0..6 {
+            all[rng.random_range(0..DAYS)] = poisson(&mut rng, 160.0);
+        }
+        if person == 7 {
+            (own[120], all[120]) = (60.0, in_all);
+        }
+        let rest: Daily = all.iter().zip(&own).map(|(all, own)| (all - own).max(0.0)).collect();
+        shared.iter_mut().zip(&rest).for_each(|(sum, rest)| *sum += rest);
+        let user = format!("u{person:02}");
+        pairs.push((format!("{} + {user}", name(person)), own.clone()));
+        pairs.push((format!("shared + {user}"), rest.clone()));
+        users.push((user, own.iter().zip(&rest).map(|(own, rest)| own + rest).collect()));
+        keys.push((name(person), own));
+    }
+    keys.push(("shared".to_owned(), shared));
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    Rollup {
+        tables: vec![
+            rollup("key@1d:events", &keys),
+            rollup("user@1d:events", &users),
+            rollup("key+user@1d:events", &pairs),
+        ],
+    }
+}
+
+#[test]
+fn a_day_on_which_everything_rises_explains_its_parts() {
+    for seed in 60..63 {
+        let found = run(&lively_people(seed, 200.0));
+        let about = found.iter().find(|finding| finding.entity == name(7));
+        let about = about.unwrap_or_else(|| panic!("{seed}: {found:?}"));
+        assert_eq!(about.severity, Severity::Info, "{seed}: {}", about.summary);
+    }
+}
+
+#[test]
+fn a_day_on_which_most_is_done_in_one_place_explains_nothing() {
+    for seed in 60..63 {
+        let found = run(&lively_people(seed, 90.0));
+        let about = found.iter().find(|finding| finding.entity == name(7));
+        let about = about.unwrap_or_else(|| panic!("{seed}: {found:?}"));
+        assert!(about.severity >= Severity::Medium, "{seed}: {}", about.summary);
+    }
 }
