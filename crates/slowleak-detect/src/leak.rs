@@ -94,7 +94,12 @@ impl<L: Lookup> Writer<'_, L> {
             .map(str::to_owned)
             .or_else(|| carried(Field::Key))
             .or_else(|| known(Field::Key));
-        let user = lead.part(Field::User).map(str::to_owned).or_else(|| carried(Field::User));
+        // Phases at different users' hands are nobody's in particular.
+        let alone = |user: &String| {
+            let others = phases.iter().filter_map(|phase| phase.lead().part(Field::User));
+            others.into_iter().all(|other| other == user)
+        };
+        let user = lead.part(Field::User).map(str::to_owned).or_else(|| carried(Field::User)).filter(alone);
         let (subjects, taken, sensitivity) = self.loss(&phases);
         let weighted = subjects.map(|_| taken * sensitivity);
         let severity = match lead.cause {
@@ -168,15 +173,18 @@ impl<L: Lookup> Writer<'_, L> {
         let weight = |phase: &Phase| {
             self.log.config.sensitivity.of_finding(phase.lead().part(Field::Object), &phase.shares)
         };
-        for phase in phases {
+        // Where some phases know their accounts, those that count something else add nothing to them.
+        let known = phases.iter().any(|phase| phase.sketch.is_some());
+        let phases: Vec<&Phase> = phases.iter().filter(|phase| !known || phase.sketch.is_some()).collect();
+        for &phase in &phases {
             let (lead, subjects) = (phase.lead(), phase.subjects());
             let taken = taken(lead, subjects);
             size += subjects.unwrap_or(lead.observed);
             least += taken;
             weighed += taken * weight(phase);
         }
-        let sensitivity = if least > 0.0 { weighed / least } else { weight(&phases[0]) };
-        let all: Option<Vec<f64>> = phases.iter().map(Phase::subjects).collect();
+        let sensitivity = if least > 0.0 { weighed / least } else { weight(phases[0]) };
+        let all: Option<Vec<f64>> = phases.iter().map(|phase| phase.subjects()).collect();
         let union = all.map(|each| {
             let union = Sketch::union(phases.iter().filter_map(|phase| phase.sketch.as_ref()));
             union.estimate().min(each.iter().sum())
@@ -187,7 +195,10 @@ impl<L: Lookup> Writer<'_, L> {
 
     /// The leading candidate with its figures counted over all phases and what lies between them.
     fn whole(&self, lead: &Candidate, (start, end): (Micros, Micros)) -> Result<Candidate, L::Error> {
-        if let Some(cells) = self.cells(lead)?.filter(|_| lead.metric == Metric::Events) {
+        // What is counted of accesses of some kind is not in the cells.
+        let countable =
+            lead.metric == Metric::Events && (lead.edges.is_none() || lead.detector == Detector::Burst);
+        if let Some(cells) = self.cells(lead)?.filter(|_| countable) {
             return Ok(self.recount(lead, (start, end), &cells));
         }
         let inside = |day: &usize| self.log.grid.start(*day) < end && self.log.grid.start(day + 1) > start;

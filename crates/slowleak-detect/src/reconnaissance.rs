@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use slowleak_record::{Field, Micros};
 use slowleak_rollup::{Dimension, Lookup, Metric, View};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Grade};
 use crate::days::slices::Slices;
 use crate::days::{Log, parts};
 use crate::finding::{Detector, Family as Examined};
@@ -119,7 +119,7 @@ impl<'a> Reconnaissance<'a> {
         Ok(candidates)
     }
 
-    /// Whether somebody who then used the key had used the object before: whoever came over from another key brought it.
+    /// Whether somebody who then used the key and the object had used that before: whoever came over from another key brought it.
     fn is_known(&self, cohort: &Cohort<'a>, key: &Visitor, first: &First) -> bool {
         if cohort.field != Field::Key {
             return false;
@@ -138,7 +138,11 @@ impl<'a> Reconnaissance<'a> {
                 let first = of_users.active(of_users.find(&name)?).next()?;
                 Some(first.0 + cohort.firsts.length().max(LENGTHS[2]) <= days.start)
             };
-            by_user.events_in(pair, &days) > 0.0 && used() == Some(true)
+            let then = || {
+                let name = of_users.table.view.dimension.join([user.as_str(), object.as_str()]);
+                of_users.find(&name).is_some_and(|known| of_users.events_in(known, &days) > 0.0)
+            };
+            by_user.events_in(pair, &days) > 0.0 && used() == Some(true) && then()
         })
     }
 
@@ -304,7 +308,9 @@ pub(crate) fn join(folds: &mut Vec<Fold>, mut found: Vec<Candidate>, slices: &Sl
         let prepared = |fold: &Fold| {
             let leak = &fold[0];
             let follows = leak.days.start < one.days.end + FOLLOWS_DAYS && leak.days.end > one.days.start;
-            leak.cause.is_none() && follows && fold.iter().any(|member| carries(&one, member, slices))
+            // A housekeeping rule says nothing of a leak, and would lend its low severity.
+            let alarming = leak.cause.is_none() && leak.grade().is_none_or(|grade| grade == Grade::Misuse);
+            alarming && follows && fold.iter().any(|member| carries(&one, member, slices))
         };
         // The next to come, and no other reconnaissance while there is a leak.
         let next = (0..folds.len())

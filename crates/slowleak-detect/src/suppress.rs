@@ -6,8 +6,9 @@
 //! not with the clock, so that the same log gives the same findings whenever it is judged.
 
 use slowleak_record::Micros;
+use slowleak_rollup::Dimension;
 
-use crate::finding::{Detection, Finding};
+use crate::finding::{Detection, Detector, Finding};
 use crate::pattern::Pattern;
 use crate::severity::number;
 
@@ -53,16 +54,28 @@ impl Patterns {
         all.into_iter().filter_map(|(name, pattern)| Some((name, pattern.as_ref()?))).collect()
     }
 
-    /// Whether all that are given match the finding.
+    /// Whether all that are given match the finding; where it has phases, the place of every one, or what nobody answers
+    /// for would be hidden with what somebody does.
     pub fn match_finding(&self, finding: &Finding) -> bool {
-        let dimension = finding.dimension.to_string();
+        let places = finding.evidence.chunk_by(|a, b| a.phase == b.phase).filter_map(|phase| phase.first());
+        let own = (finding.detector, &finding.dimension, &finding.entity);
+        let mut others = places.skip(1).map(|place| (place.detector, &place.dimension, &place.entity));
+        self.match_place(finding, own) && others.all(|place| self.match_place(finding, place))
+    }
+
+    fn match_place(
+        &self,
+        finding: &Finding,
+        (detector, dimension, entity): (Detector, &Dimension, &String),
+    ) -> bool {
+        let dimension = dimension.to_string();
         self.given().into_iter().all(|(name, pattern)| {
             let value = match name {
                 "key" => finding.key.as_deref(),
                 "user" => finding.user.as_deref(),
-                "detector" => Some(finding.detector.name()),
+                "detector" => Some(detector.name()),
                 "dimension" => Some(dimension.as_str()),
-                _ => Some(finding.entity.as_str()),
+                _ => Some(entity.as_str()),
             };
             value.is_some_and(|value| pattern.matches(value))
         })

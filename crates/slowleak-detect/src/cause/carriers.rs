@@ -21,6 +21,8 @@ const MOST_CARRIERS: usize = 3;
 
 /// Who does this many times as much as usual besides what it does here, and more than here, has a lively day.
 const LIVELY: f64 = 3.0;
+/// As usual counts at least so much: of who is hardly ever there, a few accesses would be many times as much.
+const LIVELY_COUNTS: f64 = 5.0;
 
 /// The persons and keys of a run, who vouch for what they carry.
 pub(crate) struct Carriers<'a> {
@@ -72,7 +74,8 @@ impl Carriers<'_> {
                 let Sample { count, expected, .. } = standing.within;
                 explained += self.explained(rise, family, by, entity, &part, &standing)?;
                 // Several may each keep below what stands out.
-                nats += family.nats_in(entity, &campaign.episodes).unwrap_or_else(|| standing.nats());
+                nats +=
+                    family.nats_in(entity, &campaign.episodes, &standing).unwrap_or_else(|| standing.nats());
                 if family.is_finding(campaign.band, nats, family.tested.len(), self.tails) {
                     return None;
                 }
@@ -119,7 +122,7 @@ impl Carriers<'_> {
         let whole = sum(family.daily, entity, episodes);
         let most = part.kept.max(part.moved);
         let rest = whole - most;
-        if rest >= LIVELY * standing.within.expected && rest >= most {
+        if rest >= LIVELY * standing.within.expected.max(LIVELY_COUNTS) && rest >= most {
             return Some(most);
         }
         let elsewhere = family.daily.total(entity) - whole;

@@ -85,7 +85,8 @@ impl Phase {
     /// one than the other.
     fn agrees(&self, other: &Self) -> bool {
         let likely = |phase: &Self| {
-            phase.fold.iter().all(|one| one.cause.is_none() && one.fact.is_none() && one.partner.is_none())
+            let one = phase.lead();
+            one.cause.is_none() && one.fact.is_none() && one.partner.is_none()
         };
         likely(self)
             && likely(other)

@@ -35,6 +35,10 @@ const MIN_BEFORE_DAYS: usize = 7;
 const HABIT_DAYS: usize = 14;
 /// ...and days of absence allowed among them and since: who wakes after months is not who fell asleep.
 const DORMANT_DAYS: usize = 60;
+/// Fewest days that are a habit of who came lately.
+const LEAST_HABIT_DAYS: usize = 7;
+/// Parts of a stretch differ by as much by chance.
+const HIGHER: f64 = 1.25;
 
 /// One view and metric of a run.
 pub(crate) struct Family<'a> {
@@ -371,10 +375,12 @@ impl<'a> Family<'a> {
         let Ok(index) = self.tested.binary_search(&entity) else { return false };
         let Series { present, searched, .. } = self.series(index);
         let settled = (0..=day).any(|day| searched[day]);
-        // Not the last day alone: who has found an id tries it first. Of who came lately, all days there are.
+        // Not the last day alone: who has found an id tries it first. Of who came lately, all days there are, if not few.
         let before: Vec<usize> = (0..day).filter(|day| present[*day]).collect();
         let habit = before.get(before.len().saturating_sub(HABIT_DAYS));
-        settled && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
+        settled
+            && before.len() >= LEAST_HABIT_DAYS
+            && habit.is_some_and(|habit| day - habit <= HABIT_DAYS + DORMANT_DAYS)
     }
 
     /// Whether nothing that the entity did in `episodes` is a finding here.
@@ -385,16 +391,27 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// Nats of what the entity did in `episodes` by the campaign of its own that holds them all: none where that is
-    /// innocent, as of a level that it had before. `None` where there is no such campaign.
-    pub(crate) fn nats_in(&self, entity: usize, episodes: &[Range<usize>]) -> Option<f64> {
+    /// Nats of what the entity did in `episodes`, where that stands as given, by the campaign of its own that holds them
+    /// all: none where that is innocent, as of a level that it had before, and they are no higher than it is as a whole.
+    /// `None` where there is no such campaign.
+    pub(crate) fn nats_in(
+        &self,
+        entity: usize,
+        episodes: &[Range<usize>],
+        standing: &Standing,
+    ) -> Option<f64> {
         let whole = episodes.first()?.start..episodes.last()?.end;
         let holds = |found: &&Found| {
             let own = found.campaign.span();
             own.start <= whole.start && whole.end <= own.end
         };
         let found = self.campaigns_in(entity, episodes).find(holds)?;
-        Some(if found.is_innocent() { 0.0 } else { found.campaign.score })
+        if !found.is_innocent() {
+            return Some(found.campaign.score);
+        }
+        let whole = found.campaign.observed / found.campaign.expected.max(0.5);
+        let within = standing.within.count / standing.within.expected.max(0.5);
+        (within <= HIGHER * whole).then_some(0.0)
     }
 
     /// The entity's campaigns that meet `episodes`.
