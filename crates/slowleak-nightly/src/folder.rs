@@ -96,7 +96,7 @@ impl Folder {
     /// Puts a state in the place of the last one. What it no longer names is removed.
     ///
     /// # Errors
-    /// The folder can not be written; the last state is then still there.
+    /// The folder can not be written. Either state may be there then, and is whole.
     pub fn commit(&mut self, state: State) -> Result<(), NightlyError> {
         let path = self.dir.join(STATE);
         let fresh = self.dir.join(".state.json.new");
@@ -108,15 +108,21 @@ impl Folder {
             text.push(b'\n');
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            sync(&self.dir)
+            fs::rename(&fresh, &path)
         })();
         if let Err(error) = written {
             _ = fs::remove_file(&fresh);
             return Err(unwritable(&path, &error));
         }
+        // From here on it is the state, whatever goes wrong: swept is by what the folder says.
         self.state = state;
-        self.sweep()
+        sync(&self.dir).map_err(|error| {
+            InputError::new(&path, format!("is that of tonight, and may not be on the disk yet: {error}"))
+                .remedy("check the disk, and run again: whichever state is there is whole")
+        })?;
+        // What can not be removed now is removed by the next night.
+        _ = self.sweep();
+        Ok(())
     }
 
     /// Removes what the state does not name.
