@@ -8,13 +8,17 @@
 //! finding has tonight. Who asks for either gets the same finding.
 //!
 //! # Which finding is which leak
-//! That of the same id; else one of the same entity, or of the same key or user, whose interval overlaps. Several leaks that
+//! That of the same id; else one of the same entity, or else of the same key or user, whose interval overlaps, and rather one
+//! that is no other leak's by its id. Several leaks that
 //! end up in one finding were one: the one that was announced first goes on, the others are merged into it.
 //!
 //! # What is told
 //! `new`: never seen. `grown`: a worse severity than announced, or twice as much taken. `ended`: it has been over for
 //! [`QUIET_DAYS`]. `merged`: into another. `withdrawn`: no longer among the findings. `ongoing`: it is there again after it
 //! had ended or was withdrawn. A leak that merely goes on is not told of again.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use slowleak_detect::Finding;
@@ -108,7 +112,9 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
     let (mut rest, mut living): (Vec<Leak>, Vec<Leak>) =
         leaks.iter().cloned().partition(|leak| leak.status == Status::Merged);
     living.sort_by(|a, b| (a.first_reported, &a.id).cmp(&(b.first_reported, &b.id)));
-    let places: Vec<Option<usize>> = living.iter().map(|leak| place(leak, &findings)).collect();
+    let held: BTreeSet<&str> = living.iter().map(|leak| leak.finding.as_str()).collect();
+    let places: Vec<Option<usize>> = living.iter().map(|leak| place(leak, &findings, &held)).collect();
+    drop(held);
 
     let mut changes = Vec::new();
     for (at, finding) in findings.iter().enumerate() {
@@ -157,16 +163,19 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
     (rest, changes)
 }
 
-/// The finding that a leak is tonight.
-fn place(leak: &Leak, findings: &[&Finding]) -> Option<usize> {
+/// The finding that a leak is tonight. `held` are the ids of findings that some leak had when it was last seen.
+fn place(leak: &Leak, findings: &[&Finding], held: &BTreeSet<&str>) -> Option<usize> {
     if let Some(same) = findings.iter().position(|finding| finding.id == leak.finding) {
         return Some(same);
     }
     let overlap = |finding: &Finding| finding.end.0.min(leak.end) - finding.start.0.max(leak.start);
     let related =
         findings.iter().enumerate().filter(|(_, finding)| leak.is_kin_of(finding) && overlap(finding) > 0);
-    // Of several, the first by rank.
-    let best = related.max_by_key(|(at, finding)| (overlap(finding), std::cmp::Reverse(*at)));
+    // Of several, that of the same entity; one that is no other leak's by its id; the longest in common; the first by rank.
+    let best = related.max_by_key(|(at, finding)| {
+        let free = !held.contains(finding.id.as_str());
+        (leak.has_entity_of(finding), free, overlap(finding), Reverse(*at))
+    });
     best.map(|(at, _)| at)
 }
 
@@ -205,9 +214,11 @@ impl Leak {
     /// Whether a finding is about the same.
     fn is_kin_of(&self, finding: &Finding) -> bool {
         let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
-        (self.dimension == finding.dimension.to_string() && self.entity == finding.entity)
-            || same(&self.key, &finding.key)
-            || same(&self.user, &finding.user)
+        self.has_entity_of(finding) || same(&self.key, &finding.key) || same(&self.user, &finding.user)
+    }
+
+    fn has_entity_of(&self, finding: &Finding) -> bool {
+        self.dimension == finding.dimension.to_string() && self.entity == finding.entity
     }
 
     /// What there is to tell of it tonight.

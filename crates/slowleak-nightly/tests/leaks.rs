@@ -97,6 +97,26 @@ fn an_id_that_was_told_stays_when_the_finding_gets_another() {
 }
 
 #[test]
+fn an_id_that_moves_makes_no_other_leak_of_the_user_its_own() {
+    let of = |id: &str, key: &str, days| Finding {
+        user: Some("alice".to_owned()),
+        ..finding(id, key, days, 50.0, Severity::High)
+    };
+    // The long one covers the other leak wholly, and the other's own finding begins a day later than it did.
+    for (short, long) in [("SL-A", "SL-B"), ("SL-B", "SL-A")] {
+        let nights = [
+            (100, vec![of(long, "k2", 0..100), of(short, "k1", 30..90)]),
+            (101, vec![of(long, "k2", 0..101), of("SL-C", "k1", 31..90)]),
+        ];
+        let (changes, leaks) = lived(&nights);
+        let later: Vec<_> = changes.iter().filter(|(night, ..)| *night == 101).collect();
+        assert_eq!(later, [] as [&(i64, String, Status); 0], "{short}");
+        let now = |id: &str| leaks.iter().find(|leak| leak.id == id).unwrap().finding.as_str();
+        assert_eq!((now(short), now(long)), ("SL-C", long));
+    }
+}
+
+#[test]
 fn leaks_that_become_one_go_on_under_the_older_id() {
     let older = finding("SL-Z", "k", 3..6, 50.0, Severity::High);
     let later = finding("SL-B", "k", 9..12, 50.0, Severity::High);
