@@ -333,3 +333,47 @@ fn days_that_are_not_kept_are_those_before() {
         folder.commit(night.next).unwrap();
     }
 }
+
+/// A file of one record at noon of a day.
+fn write_day(logs: &Path, name: u8, day: i64) {
+    let minute = day * 24 * 60 + 12 * 60;
+    let record = Record { minute, key: Some(0), user: 1, source: 2, subject: u16::from(name), rows: 1 };
+    write(&path(logs, name), &[record], 0);
+}
+
+#[test]
+fn a_record_of_a_wrong_clock_does_not_drop_the_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let views = views(false);
+    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+    let keep = |days: u32| Extent { keep_days: Some(days), ..Extent::default() };
+    (0..9).for_each(|day| write_day(&logs, day, i64::from(day)));
+    let first = night(&folder, &logs, &views, &keep(7)).unwrap();
+    assert_eq!(first.news.kept_from, None);
+    folder.commit(first.next).unwrap();
+    // Half a year ahead: all would be forgotten. A month ahead and more, with many days kept: a part would.
+    for (day, days) in [(190, 7), (45, 40)] {
+        write_day(&logs, 9, day);
+        let refused = night(&folder, &logs, &views, &keep(days)).unwrap_err().to_string();
+        for words in ["09.parquet", "for good", "--as-of 2025-06-21", "--keep-days"] {
+            assert!(refused.contains(words), "{words}: {refused}");
+        }
+    }
+    // The same on a first night.
+    let other = Folder::open(&dir.path().join("other"), &counted(&views)).unwrap();
+    assert!(night(&other, &logs, &views, &keep(7)).is_err());
+    // A log that was silent indeed goes on once all is kept for a night, and forgets from then on.
+    let all = night(&folder, &logs, &views, &keep(46)).unwrap();
+    assert_eq!(all.coverage.rows.read, 8);
+    folder.commit(all.next).unwrap();
+    let next = night(&folder, &logs, &views, &keep(7)).unwrap();
+    assert_eq!((next.coverage.rows.read, next.news.kept_from), (1, None));
+    folder.commit(next.next).unwrap();
+    // What is gone is not had again by asking for it, and that is told.
+    for extent in [keep(100), Extent::default()] {
+        let kept_from = night(&folder, &logs, &views, &extent).unwrap().news.kept_from;
+        assert_eq!(kept_from, Some((START / Micros::DAY) + 39));
+    }
+}

@@ -65,6 +65,8 @@ pub struct News {
     pub again: Days,
     /// Of these records, those of days that are not kept.
     pub forgotten: u64,
+    /// The first day that is kept, where more days are to be kept than that: those before were forgotten on an earlier night.
+    pub kept_from: Option<i64>,
     /// Files that were counted.
     pub counted: usize,
 }

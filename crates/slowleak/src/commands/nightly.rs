@@ -211,9 +211,16 @@ fn tell_news(news: &News, extent: &Extent) {
         warn(&format!("{files} that had been counted {verb}, {first} for one: {what}"));
     }
     if news.forgotten > 0 {
-        let days = extent.keep_days.unwrap_or_default();
         let records = count(news.forgotten, "record", "records");
-        warn(&format!("{records} of tonight's lie before the {days} days that are kept, and do not count"));
+        warn(&format!("{records} of tonight's lie before the days that are kept, and do not count"));
+    }
+    if let Some(day) = news.kept_from {
+        let asked = extent.keep_days.map_or("all days".to_owned(), |days| format!("{days} days"));
+        let first = Micros(day.saturating_mul(Micros::DAY));
+        warn(&format!(
+            "{asked} are to be kept, and those before {first} were forgotten on an earlier night (to have them again, \
+             begin a new --state)"
+        ));
     }
 }
 
