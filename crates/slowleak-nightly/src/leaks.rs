@@ -14,7 +14,8 @@
 //!
 //! # What is told
 //! `new`: never seen. `grown`: a worse severity than announced, or twice as much taken. `ended`: it has been over for
-//! [`QUIET_DAYS`]. `merged`: into another. `withdrawn`: no longer among the findings. `ongoing`: it is there again after it
+//! [`QUIET_DAYS`], or lies before the days that are kept. `merged`: into another. `withdrawn`: no longer among the findings
+//! though it had not ended (of one that had, nothing more is told when its records are forgotten). `ongoing`: it is there again after it
 //! had ended or was withdrawn. A leak that merely goes on is not told of again.
 
 use std::cmp::Reverse;
@@ -105,9 +106,14 @@ pub struct Change<'f> {
     pub merged: Vec<String>,
 }
 
-/// Follows the leaks into another night, whose data ends at `end`: all leaks from now on in the order of their
+/// Follows the leaks into another night, whose data is kept from `kept_from` on and ends at `end`: all leaks from now on in the order of their
 /// announcement, and what to tell, the worst first.
-pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<Leak>, Vec<Change<'f>>) {
+pub fn follow<'f>(
+    leaks: &[Leak],
+    findings: &'f [Finding],
+    kept_from: Micros,
+    end: Micros,
+) -> (Vec<Leak>, Vec<Change<'f>>) {
     let findings: Vec<&Finding> = findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
     let (mut rest, mut living): (Vec<Leak>, Vec<Leak>) =
         leaks.iter().cloned().partition(|leak| leak.status == Status::Merged);
@@ -145,14 +151,10 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
         }
     }
     for (leak, place) in living.iter_mut().zip(&places) {
-        if place.is_none() && leak.status != Status::Withdrawn {
-            leak.status = Status::Withdrawn;
-            changes.push(Change {
-                leak: leak.clone(),
-                status: Status::Withdrawn,
-                finding: None,
-                merged: Vec::new(),
-            });
+        if place.is_none() && !matches!(leak.status, Status::Ended | Status::Withdrawn) {
+            leak.status = if leak.end <= kept_from.0 { Status::Ended } else { Status::Withdrawn };
+            let status = leak.status;
+            changes.push(Change { leak: leak.clone(), status, finding: None, merged: Vec::new() });
         }
     }
     rest.extend(living);
@@ -184,12 +186,11 @@ fn born<'l>(finding: &Finding, known: impl Iterator<Item = &'l Leak> + Clone, en
     let taken = |id: &str| known.clone().any(|leak| leak.id == id);
     let ids = std::iter::once(finding.id.clone()).chain((2..).map(|n| format!("{}.{n}", finding.id)));
     let id = ids.into_iter().find(|id| !taken(id)).unwrap_or_else(|| finding.id.clone());
-    let status = if is_over(finding, end) { Status::Ended } else { Status::New };
     let mut leak = Leak {
         id,
         finding: String::new(),
         first_reported: end.0,
-        status,
+        status: Status::New,
         merged_into: None,
         severity: finding.severity.name().to_owned(),
         taken: finding.taken,
@@ -240,7 +241,8 @@ impl Leak {
             self.severity = finding.severity.name().to_owned();
             self.taken = finding.taken;
         }
-        self.status = if over { Status::Ended } else { status.unwrap_or(Status::Ongoing) };
+        // One that is over already when it is told is told as ended on the next night.
+        self.status = status.unwrap_or(if over { Status::Ended } else { Status::Ongoing });
         status
     }
 

@@ -145,6 +145,8 @@ fn a_night_without_news_changes_no_byte() {
     let dir = tempfile::tempdir().unwrap();
     (0..3).for_each(|day| day_of_log(dir.path(), day));
     slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(0);
+    // Whoever works with the results may leave something beside them.
+    fs::write(dir.path().join("state/out/why.txt"), "because").unwrap();
     let before = contents(&dir.path().join("state"));
     let times = |name: &str| fs::metadata(dir.path().join("state").join(name)).unwrap().modified().unwrap();
     let (findings, state) = (times("out/findings.parquet"), times("state.json"));
@@ -360,6 +362,15 @@ fn metrics_tell_of_the_night() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((now - value("slowleak_nightly_last_success_timestamp_seconds ")).abs() < 600.0);
     assert!(value("slowleak_nightly_duration_seconds{stage=\"detect\"} ") >= 0.0);
+    // A clock that was wrong hides no feed that is dead.
+    plain(&dir.path().join("logs/2099.parquet"), START + 27_000 * DAY, 5);
+    slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(0);
+    let text = fs::read_to_string(dir.path().join("state/out/metrics.prom")).unwrap();
+    let lag = text.lines().find_map(|line| line.strip_prefix("slowleak_nightly_lag_seconds ")).unwrap();
+    assert!(lag.parse::<f64>().unwrap() > 0.0, "{lag}");
+    slowleak(dir.path(), "nightly {}/logs --state {}/state --as-of 2026-01-01")
+        .exits(1)
+        .says(&["2099.parquet", "--as-of"]);
 }
 
 /// A server that answers each request with the next status, and hands on what it was sent.
@@ -425,7 +436,13 @@ fn what_is_new_and_bad_is_posted_once_and_never_lost() {
     ]);
     assert!(!said.stderr.contains("secret"), "{}", said.stderr);
     let findings = lines(&dir.path().join("state/out/findings.jsonl"));
-    assert!(!findings.is_empty());
+    assert!(findings.len() > 1);
+    let waiting = |number: usize| {
+        let page = fs::read_to_string(dir.path().join("state/out/metrics.prom")).unwrap();
+        let line = format!("slowleak_nightly_outbox {number}");
+        assert!(page.lines().any(|other| other == line), "{line} is not in {page}");
+    };
+    waiting(findings.len());
     slowleak(dir.path(), &format!("nightly {{}}/logs --state {{}}/state --quiet {KNOWN}"))
         .exits(0)
         .says(&["wait to be posted", "--webhook"]);
@@ -443,8 +460,15 @@ fn what_is_new_and_bad_is_posted_once_and_never_lost() {
     ids.sort();
     posted.sort();
     assert_eq!(posted, ids);
+    waiting(0);
     // Told once.
     assert_eq!(night(&url).stderr, "");
+    // What a receiver refuses does not hold up the others.
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let (url, received) = server([vec!["413 Too Much"], vec!["200 OK"; findings.len() - 1]].concat());
+    night(&url).says(&["413", "not sent again"]);
+    waiting(0);
+    assert_eq!(received.try_iter().count(), findings.len() - 1);
     slowleak(dir.path(), "nightly {}/logs --state {}/state --webhook ftp://x/y")
         .exits(2)
         .says(&["--webhook"]);
