@@ -99,11 +99,11 @@ pub fn count_night(
     counting: &Counting<'_>,
     extent: &Extent,
 ) -> Result<Night, NightlyError> {
-    let state = folder.state();
-    refuse_going_back(folder, state, extent)?;
+    refuse_going_back(folder, folder.state(), extent)?;
     let stored = stored_views(counting.views).map_err(|cause| InputError::new(folder.dir(), cause))?;
     let listed = Listed::new(files);
-    let mut news = News::of(state, &listed, extent);
+    let state = State { files: listed.renamed(&folder.state().files), ..folder.state().clone() };
+    let mut news = News::of(&state, &listed, extent);
     let counter = Counter { folder, counting, stored, until: extent.as_of };
 
     let fresh: Vec<InputFile> = news.fresh().filter_map(|name| listed.file(name)).cloned().collect();
@@ -119,8 +119,9 @@ pub fn count_night(
         next.files.entry(entry.clone()).and_modify(|entry| entry.gone = !entry.gone);
     }
     for account in &accounts {
-        if let Some((name, stamp)) = listed.of_path(&account.path) {
-            next.files.insert(name.to_owned(), Entry::new(stamp.clone(), account, extent.as_of.is_some()));
+        if let Some((name, (file, stamp))) = listed.of_path(&account.path) {
+            let entry = Entry::new(file, stamp.clone(), account, extent.as_of.is_some());
+            next.files.insert(name.to_owned(), entry);
         }
     }
     let hours = accounts.iter().flat_map(|account| account.hours.keys());
@@ -147,7 +148,7 @@ pub fn count_night(
         parts.add(recounted.counts, days)?;
     }
     merge::into_segments(&mut next, parts, &late, &touched.with(&again))?;
-    news.kept_from = forget(&mut next, state, extent.keep_days)?;
+    news.kept_from = forget(&mut next, &state, extent.keep_days)?;
     let fresh = accounts.iter().filter_map(|account| listed.of_path(&account.path));
     news.forgotten = fresh.filter_map(|(name, _)| next.files.get(name)).map(Entry::forgotten).sum();
     merge::compact(&mut next, &counter)?;
@@ -172,13 +173,13 @@ fn asked(views: &[View]) -> FieldSet {
 
 /// Nights go forward: what was counted already can not be taken back.
 fn refuse_going_back(folder: &Folder, state: &State, extent: &Extent) -> Result<(), NightlyError> {
-    let last = state.files.values().filter_map(Entry::last).max();
-    match (extent.as_of, last) {
-        (Some(as_of), Some(last)) if last >= as_of => {
-            let cause = format!("holds records up to {last}, and --as-of is {as_of}");
-            Err(InputError::new(folder.dir(), cause)
-                .remedy("give a later --as-of, or another --state for an earlier one")
-                .into())
+    let last = state.files.iter().max_by_key(|(_, entry)| entry.last());
+    match (extent.as_of, last.and_then(|(name, entry)| Some((name, entry.last()?)))) {
+        (Some(as_of), Some((name, last))) if last >= as_of => {
+            let cause = format!("holds records up to {last} (that one of {name}), and --as-of is {as_of}");
+            let remedy = "give a later --as-of, or another --state for an earlier one; if the clock of that record was \
+                          wrong, mend the file and run a night without --as-of";
+            Err(InputError::new(folder.dir(), cause).remedy(remedy).into())
         }
         _ => Ok(()),
     }
