@@ -120,6 +120,15 @@ impl Entry {
         }
     }
 
+    /// How many days it has records of; `None` where its numbers can not be.
+    pub(crate) fn check(&self, in_range: &dyn Fn(i64) -> bool) -> Option<u64> {
+        let ascending = self.days.windows(2).all(|pair| pair[0].day < pair[1].day);
+        let records =
+            self.records().try_fold(self.forgotten, |sum, (_, records)| sum.checked_add(records))?;
+        let possible = ascending && self.records().all(|(day, _)| in_range(day)) && records <= self.read;
+        possible.then_some(self.days.len() as u64)
+    }
+
     /// The fields that the file has.
     pub fn fields(&self) -> FieldSet {
         self.fields.iter().filter_map(|name| name.parse::<Field>().ok()).collect()

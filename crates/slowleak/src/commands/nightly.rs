@@ -11,7 +11,7 @@ use slowleak_nightly::{
     Undelivered, Webhook, checksums, count_night, follow, holds, json_lines, last_success, leak_lines,
     messages, prometheus, stored_views, with_outbox,
 };
-use slowleak_record::{InputFile, Micros, discover};
+use slowleak_record::{InputFile, Micros, discover, sync_folder};
 use slowleak_report::{Run, read_findings, summary};
 use slowleak_scan::SUBJECT_HASH_VERSION;
 
@@ -87,6 +87,8 @@ pub(crate) fn run(settings: &Nightly, terminal: &Terminal) -> Result<Completion,
     let sums = checksums(staging.path()).map_err(|error| Failure::at(&out, error, "run again"))?;
     night.next.results = sums;
     staging.commit(&results)?;
+    // The state says that its changes were told: they must be on the disk before it is.
+    sync_folder(&out).map_err(|error| Failure::at(&out, error, "check the disk, and run again"))?;
     folder.commit(night.next.clone())?;
     deliver(settings, &mut folder)?;
     match terminal.format {
