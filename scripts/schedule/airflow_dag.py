@@ -1,7 +1,7 @@
 """One night of slowleak as an Airflow DAG (Airflow 2.7 or later, with the BashOperator of the standard provider).
 
-Put it among the DAGs and set the variables below. The state folder must be one that every worker sees; two runs at once do
-no harm (the second leaves at once). A night that failed can be run again at any time: it ends as if nothing had happened.
+Put it among the DAGs and set the variables below. The state folder must be one that every worker sees, with
+locks that hold between hosts (NFS 4 has them); two runs at once do no harm (the second leaves at once). A night that failed can be run again at any time: it ends as if nothing had happened.
 """
 
 from __future__ import annotations

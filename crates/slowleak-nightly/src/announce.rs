@@ -6,22 +6,33 @@ use slowleak_record::Micros;
 use slowleak_report::{detection_finding, json_text, visible};
 
 use crate::leaks::{Change, Status};
+use crate::results::CHANGES;
 use crate::state::Message;
+
+/// The night that tells of changes.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// Its number, by which who ships events knows those that were shipped already.
+    pub night: u64,
+    /// End of the data.
+    pub end: Micros,
+}
 
 /// `changes.jsonl`: one event a change, activities create, update and close; `time` is the end of the data.
 ///
 /// # Errors
 /// The encoder fails.
-pub fn json_lines(changes: &[Change<'_>], time: Micros) -> Result<String, serde_json::Error> {
+pub fn json_lines(changes: &[Change<'_>], telling: Telling) -> Result<String, serde_json::Error> {
     let mut out = String::new();
     for change in changes {
-        out.push_str(&json_text(&event(change, time), false)?);
+        out.push_str(&json_text(&event(change, telling), false)?);
         out.push('\n');
     }
     Ok(out)
 }
 
-fn event(change: &Change<'_>, time: Micros) -> Value {
+fn event(change: &Change<'_>, telling: Telling) -> Value {
+    let time = telling.end;
     let Change { leak, status, finding, merged } = change;
     let (activity_id, activity) = match status {
         Status::New => (1, "Create"),
@@ -62,6 +73,7 @@ fn event(change: &Change<'_>, time: Micros) -> Value {
     event["finding_info"]["uid"] = json!(leak.id);
     let own = &mut event["unmapped"]["slowleak"];
     own["status"] = json!(status.name());
+    own["night"] = json!(telling.night);
     own["finding_id"] = json!(leak.finding);
     own["first_reported"] = json!(Micros(leak.first_reported).to_string());
     if !merged.is_empty() {
@@ -85,6 +97,7 @@ fn detail(change: &Change<'_>) -> String {
         }
         Status::Ongoing => "ongoing again".to_owned(),
         Status::Grown => "grown: a worse severity than announced, or twice as much taken".to_owned(),
+        Status::Ended if change.finding.is_none() => "ended: before the days that are kept".to_owned(),
         Status::Ended => "ended: nothing more of it for a week".to_owned(),
         Status::Merged => {
             format!("merged into {}", change.leak.merged_into.as_deref().unwrap_or_default())
@@ -95,30 +108,61 @@ fn detail(change: &Change<'_>) -> String {
     }
 }
 
-/// The messages about what became this bad tonight: new findings, and those that have grown to it.
+/// More than so many at once are one message: most receivers take about one a second, and nobody reads more.
+const MANY: usize = 20;
+
+/// The messages about what became this bad tonight: new findings, and those that have grown to it; of more than [`MANY`] one
+/// message, with their ids, the worst first.
 pub fn messages(
     changes: &[Change<'_>],
     before: &[crate::Leak],
     from: Severity,
-    time: Micros,
+    telling: Telling,
 ) -> Vec<Message> {
     let bad = |name: &str| name.parse::<Severity>().is_ok_and(|severity| severity >= from);
     let known = |id: &str| before.iter().any(|leak| leak.id == id && bad(&leak.severity));
-    let told = changes.iter().filter(|change| {
-        matches!(change.status, Status::New | Status::Grown)
-            && bad(&change.leak.severity)
-            && !known(&change.leak.id)
-    });
-    told.map(|change| {
-        let text = format!(
-            "*{}* {}: {}",
-            change.leak.severity.to_uppercase(),
-            change.leak.id,
-            slack(&visible(&change.leak.summary))
-        );
-        Message { id: change.leak.id.clone(), body: json!({ "text": text, "finding": event(change, time) }) }
-    })
-    .collect()
+    let told: Vec<&Change<'_>> = changes
+        .iter()
+        .filter(|change| {
+            matches!(change.status, Status::New | Status::Grown)
+                && bad(&change.leak.severity)
+                && !known(&change.leak.id)
+        })
+        .collect();
+    if told.len() > MANY {
+        return vec![in_one(&told)];
+    }
+    told.into_iter()
+        .map(|change| {
+            let text = format!(
+                "*{}* {}: {}",
+                change.leak.severity.to_uppercase(),
+                change.leak.id,
+                slack(&visible(&change.leak.summary))
+            );
+            Message {
+                id: change.leak.id.clone(),
+                body: json!({ "text": text, "finding": event(change, telling) }),
+            }
+        })
+        .collect()
+}
+
+fn in_one(told: &[&Change<'_>]) -> Message {
+    let of = |severity: &Severity| {
+        let many = told.iter().filter(|change| change.leak.severity == severity.name()).count();
+        (many > 0).then(|| format!("{many} {}", severity.name()))
+    };
+    let counts: Vec<String> = Severity::ALL.iter().rev().filter_map(of).collect();
+    let ids: Vec<&str> = told.iter().map(|change| change.leak.id.as_str()).collect();
+    let text = format!(
+        "*{} leaks at once* ({}): {}, and {} more in {CHANGES}",
+        ids.len(),
+        counts.join(", "),
+        ids[..MANY].join(", "),
+        ids.len() - MANY,
+    );
+    Message { id: ids[0].to_owned(), body: json!({ "text": text, "ids": ids }) }
 }
 
 /// Text in which Slack sees neither links nor mentions: names in it are those of strangers.

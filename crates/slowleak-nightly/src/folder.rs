@@ -9,13 +9,16 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use slowleak_record::InputError;
+use slowleak_record::{InputError, sync_folder};
 
 use crate::NightlyError;
 use crate::state::{Counted, FORMAT, State};
 
 /// The state's own file.
 const STATE: &str = "state.json";
+
+/// Locked while a night runs.
+const LOCK: &str = ".lock";
 
 /// The folder of segments.
 const SEGMENTS: &str = "segments";
@@ -41,7 +44,12 @@ impl Folder {
                 .into());
         }
         fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
-        let lock = File::open(dir).map_err(|error| unwritable(dir, &error))?;
+        if !dir.join(STATE).exists() {
+            refuse_foreign(dir)?;
+        }
+        // A file, open for writing: what NFS asks for to lock between hosts, and folders can not be locked everywhere.
+        let lock = File::options().read(true).write(true).create(true).truncate(false).open(dir.join(LOCK));
+        let lock = lock.map_err(|error| unwritable(dir, &error))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 return Err(InputError::new(dir, "another nightly run works in this state folder")
@@ -55,16 +63,20 @@ impl Folder {
             }
             Ok(()) => {}
         }
-        let state = match read(dir)? {
-            Some(state) => state,
-            None => {
-                refuse_foreign(dir)?;
-                State::new(counted.clone())
-            }
-        };
+        let found = read(dir)?;
+        let begun = found.is_some();
+        // Where nothing was counted yet, other settings do no harm.
+        let state = found
+            .filter(|state| *state != State::new(state.counted.clone()))
+            .unwrap_or_else(|| State::new(counted.clone()));
         refuse_other(dir, &state.counted, counted)?;
-        let folder = Self { dir: dir.to_path_buf(), state, _lock: lock };
-        folder.sweep()?;
+        let mut folder = Self { dir: dir.to_path_buf(), state, _lock: lock };
+        if begun {
+            folder.sweep()?;
+        } else {
+            // So that segments without a state are known as those of a state that is lost.
+            folder.commit(folder.state.clone())?;
+        }
         Ok(folder)
     }
 
@@ -96,27 +108,33 @@ impl Folder {
     /// Puts a state in the place of the last one. What it no longer names is removed.
     ///
     /// # Errors
-    /// The folder can not be written; the last state is then still there.
+    /// The folder can not be written. Either state may be there then, and is whole.
     pub fn commit(&mut self, state: State) -> Result<(), NightlyError> {
         let path = self.dir.join(STATE);
         let fresh = self.dir.join(".state.json.new");
         let written = (|| {
             // What the state names must be on the disk before it does.
-            sync(&self.segments())?;
+            sync_folder(&self.segments())?;
             let mut file = File::create(&fresh)?;
             let mut text = serde_json::to_vec(&state).map_err(io::Error::other)?;
             text.push(b'\n');
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            sync(&self.dir)
+            fs::rename(&fresh, &path)
         })();
         if let Err(error) = written {
             _ = fs::remove_file(&fresh);
             return Err(unwritable(&path, &error));
         }
+        // From here on it is the state, whatever goes wrong: swept is by what the folder says.
         self.state = state;
-        self.sweep()
+        sync_folder(&self.dir).map_err(|error| {
+            InputError::new(&path, format!("is that of tonight, and may not be on the disk yet: {error}"))
+                .remedy("check the disk, and run again: whichever state is there is whole")
+        })?;
+        // What can not be removed now is removed by the next night.
+        _ = self.sweep();
+        Ok(())
     }
 
     /// Removes what the state does not name.
@@ -150,16 +168,6 @@ impl Drop for Folder {
     }
 }
 
-/// Makes what happened to the entries of a folder last.
-fn sync(dir: &Path) -> io::Result<()> {
-    match File::open(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // Windows opens no folders, and keeps entries without being asked.
-        folder if cfg!(unix) => folder?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
 /// The state in the folder; `None` where there is none.
 fn read(dir: &Path) -> Result<Option<State>, NightlyError> {
     let path = dir.join(STATE);
@@ -181,15 +189,24 @@ fn read(dir: &Path) -> Result<Option<State>, NightlyError> {
         };
         return Err(InputError::new(&path, cause).remedy(remedy).into());
     }
-    Ok(Some(serde_json::from_value(value).map_err(|error| damaged(&error))?))
+    let state: State = serde_json::from_value(value).map_err(|error| damaged(&error))?;
+    state.check().map_err(|cause| damaged(&cause))?;
+    Ok(Some(state))
 }
 
-/// A folder without a state must be empty, or what a killed first night left.
+/// A folder without a state must hold nothing that a state could name.
 fn refuse_foreign(dir: &Path) -> Result<(), NightlyError> {
     let entries = fs::read_dir(dir).map_err(|error| unwritable(dir, &error))?;
     for entry in entries {
         let name = entry.map_err(|error| unwritable(dir, &error))?.file_name();
-        let ours = [SEGMENTS, "out", ".state.json.new", "lost+found"];
+        if name == SEGMENTS
+            && fs::read_dir(dir.join(SEGMENTS)).is_ok_and(|mut segments| segments.next().is_some())
+        {
+            return Err(InputError::new(dir, "holds segments and no state.json, which tells what they are")
+                .remedy("put state.json back, or begin a new --state from the logs")
+                .into());
+        }
+        let ours = [SEGMENTS, LOCK, "out", ".state.json.new", "lost+found"];
         if !ours.iter().any(|ours| name == *ours) {
             let cause = format!("is in use: it holds {name:?} and no state.json");
             return Err(InputError::new(dir, cause)
@@ -208,11 +225,12 @@ fn refuse_other(dir: &Path, of_state: &Counted, wanted: &Counted) -> Result<(), 
             let more: Vec<&str> = a.iter().filter(|view| !b.contains(view)).map(String::as_str).collect();
             if more.is_empty() { "nothing".to_owned() } else { more.join(" ") }
         };
-        format!(
-            "its views are others: it has {} that is not asked for now, and lacks {}",
-            of(views, &wanted.views),
-            of(&wanted.views, views)
-        )
+        let (more, fewer) = (of(views, &wanted.views), of(&wanted.views, views));
+        let registry = match [&more, &fewer].into_iter().any(|views| views.contains("key+region@")) {
+            true => " (views of key+region come and go with the regions in the file of --keys)",
+            false => "",
+        };
+        format!("its views are others: it has {more} that is not asked for now, and lacks {fewer}{registry}")
     } else if *mapping != wanted.mapping {
         "it was counted with another mapping of columns".to_owned()
     } else if *subject_hash != wanted.subject_hash {

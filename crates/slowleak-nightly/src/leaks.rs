@@ -8,13 +8,18 @@
 //! finding has tonight. Who asks for either gets the same finding.
 //!
 //! # Which finding is which leak
-//! That of the same id; else one of the same entity, or of the same key or user, whose interval overlaps. Several leaks that
+//! That of the same id; else one of the same entity, or else of the same key or user, whose interval overlaps, and rather one
+//! that is no other leak's by its id. Several leaks that
 //! end up in one finding were one: the one that was announced first goes on, the others are merged into it.
 //!
 //! # What is told
 //! `new`: never seen. `grown`: a worse severity than announced, or twice as much taken. `ended`: it has been over for
-//! [`QUIET_DAYS`]. `merged`: into another. `withdrawn`: no longer among the findings. `ongoing`: it is there again after it
+//! [`QUIET_DAYS`], or lies before the days that are kept. `merged`: into another. `withdrawn`: no longer among the findings
+//! though it had not ended (of one that had, nothing more is told when its records are forgotten). `ongoing`: it is there again after it
 //! had ended or was withdrawn. A leak that merely goes on is not told of again.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use slowleak_detect::Finding;
@@ -101,14 +106,21 @@ pub struct Change<'f> {
     pub merged: Vec<String>,
 }
 
-/// Follows the leaks into another night, whose data ends at `end`: all leaks from now on in the order of their
+/// Follows the leaks into another night, whose data is kept from `kept_from` on and ends at `end`: all leaks from now on in the order of their
 /// announcement, and what to tell, the worst first.
-pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<Leak>, Vec<Change<'f>>) {
+pub fn follow<'f>(
+    leaks: &[Leak],
+    findings: &'f [Finding],
+    kept_from: Micros,
+    end: Micros,
+) -> (Vec<Leak>, Vec<Change<'f>>) {
     let findings: Vec<&Finding> = findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
     let (mut rest, mut living): (Vec<Leak>, Vec<Leak>) =
         leaks.iter().cloned().partition(|leak| leak.status == Status::Merged);
     living.sort_by(|a, b| (a.first_reported, &a.id).cmp(&(b.first_reported, &b.id)));
-    let places: Vec<Option<usize>> = living.iter().map(|leak| place(leak, &findings)).collect();
+    let held: BTreeSet<&str> = living.iter().map(|leak| leak.finding.as_str()).collect();
+    let places: Vec<Option<usize>> = living.iter().map(|leak| place(leak, &findings, &held)).collect();
+    drop(held);
 
     let mut changes = Vec::new();
     for (at, finding) in findings.iter().enumerate() {
@@ -139,14 +151,10 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
         }
     }
     for (leak, place) in living.iter_mut().zip(&places) {
-        if place.is_none() && leak.status != Status::Withdrawn {
-            leak.status = Status::Withdrawn;
-            changes.push(Change {
-                leak: leak.clone(),
-                status: Status::Withdrawn,
-                finding: None,
-                merged: Vec::new(),
-            });
+        if place.is_none() && !matches!(leak.status, Status::Ended | Status::Withdrawn) {
+            leak.status = if leak.end <= kept_from.0 { Status::Ended } else { Status::Withdrawn };
+            let status = leak.status;
+            changes.push(Change { leak: leak.clone(), status, finding: None, merged: Vec::new() });
         }
     }
     rest.extend(living);
@@ -157,16 +165,19 @@ pub fn follow<'f>(leaks: &[Leak], findings: &'f [Finding], end: Micros) -> (Vec<
     (rest, changes)
 }
 
-/// The finding that a leak is tonight.
-fn place(leak: &Leak, findings: &[&Finding]) -> Option<usize> {
+/// The finding that a leak is tonight. `held` are the ids of findings that some leak had when it was last seen.
+fn place(leak: &Leak, findings: &[&Finding], held: &BTreeSet<&str>) -> Option<usize> {
     if let Some(same) = findings.iter().position(|finding| finding.id == leak.finding) {
         return Some(same);
     }
     let overlap = |finding: &Finding| finding.end.0.min(leak.end) - finding.start.0.max(leak.start);
     let related =
         findings.iter().enumerate().filter(|(_, finding)| leak.is_kin_of(finding) && overlap(finding) > 0);
-    // Of several, the first by rank.
-    let best = related.max_by_key(|(at, finding)| (overlap(finding), std::cmp::Reverse(*at)));
+    // Of several, that of the same entity; one that is no other leak's by its id; the longest in common; the first by rank.
+    let best = related.max_by_key(|(at, finding)| {
+        let free = !held.contains(finding.id.as_str());
+        (leak.has_entity_of(finding), free, overlap(finding), Reverse(*at))
+    });
     best.map(|(at, _)| at)
 }
 
@@ -175,12 +186,11 @@ fn born<'l>(finding: &Finding, known: impl Iterator<Item = &'l Leak> + Clone, en
     let taken = |id: &str| known.clone().any(|leak| leak.id == id);
     let ids = std::iter::once(finding.id.clone()).chain((2..).map(|n| format!("{}.{n}", finding.id)));
     let id = ids.into_iter().find(|id| !taken(id)).unwrap_or_else(|| finding.id.clone());
-    let status = if is_over(finding, end) { Status::Ended } else { Status::New };
     let mut leak = Leak {
         id,
         finding: String::new(),
         first_reported: end.0,
-        status,
+        status: Status::New,
         merged_into: None,
         severity: finding.severity.name().to_owned(),
         taken: finding.taken,
@@ -205,9 +215,11 @@ impl Leak {
     /// Whether a finding is about the same.
     fn is_kin_of(&self, finding: &Finding) -> bool {
         let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
-        (self.dimension == finding.dimension.to_string() && self.entity == finding.entity)
-            || same(&self.key, &finding.key)
-            || same(&self.user, &finding.user)
+        self.has_entity_of(finding) || same(&self.key, &finding.key) || same(&self.user, &finding.user)
+    }
+
+    fn has_entity_of(&self, finding: &Finding) -> bool {
+        self.dimension == finding.dimension.to_string() && self.entity == finding.entity
     }
 
     /// What there is to tell of it tonight.
@@ -229,7 +241,8 @@ impl Leak {
             self.severity = finding.severity.name().to_owned();
             self.taken = finding.taken;
         }
-        self.status = if over { Status::Ended } else { status.unwrap_or(Status::Ongoing) };
+        // One that is over already when it is told is told as ended on the next night.
+        self.status = status.unwrap_or(if over { Status::Ended } else { Status::Ongoing });
         status
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slowleak_record::{Field, FieldSet, Micros};
+use slowleak_record::{Field, FieldSet, InputFile, Micros};
 use slowleak_rollup::Days;
 use slowleak_scan::{FileAccount, Tally, UnitTally};
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,6 +17,9 @@ use crate::stamp::Stamp;
 pub struct Entry {
     /// What was there when it was counted.
     pub stamp: Stamp,
+    /// The `name=value` folders that led to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) partitions: Vec<(String, String)>,
     fields: Vec<String>,
     row_groups: (u64, u64),
     pruned_rows: u64,
@@ -60,7 +63,7 @@ fn is_false(flag: &bool) -> bool {
 
 impl Entry {
     /// The entry of a file that was counted from its first record to its last or, with `limited`, up to some instant.
-    pub(crate) fn new(stamp: Stamp, account: &FileAccount, limited: bool) -> Self {
+    pub(crate) fn new(file: &InputFile, stamp: Stamp, account: &FileAccount, limited: bool) -> Self {
         let FileAccount { fields, row_groups, pruned_rows, tally, hours, time, .. } = account;
         let mut days: BTreeMap<i64, DayOfFile> = BTreeMap::new();
         for (hour, records) in hours {
@@ -71,6 +74,7 @@ impl Entry {
         }
         Self {
             stamp,
+            partitions: file.partitions.clone(),
             fields: fields.iter().map(|field| field.name().to_owned()).collect(),
             row_groups: (row_groups.read, row_groups.pruned),
             pruned_rows: *pruned_rows,
@@ -114,6 +118,15 @@ impl Entry {
             hours,
             time,
         }
+    }
+
+    /// How many days it has records of; `None` where its numbers can not be.
+    pub(crate) fn check(&self, in_range: &dyn Fn(i64) -> bool) -> Option<u64> {
+        let ascending = self.days.windows(2).all(|pair| pair[0].day < pair[1].day);
+        let records =
+            self.records().try_fold(self.forgotten, |sum, (_, records)| sum.checked_add(records))?;
+        let possible = ascending && self.records().all(|(day, _)| in_range(day)) && records <= self.read;
+        possible.then_some(self.days.len() as u64)
     }
 
     /// The fields that the file has.

@@ -23,14 +23,14 @@ mod stamp;
 mod state;
 mod webhook;
 
-pub use announce::{json_lines, messages};
+pub use announce::{Telling, json_lines, messages};
 pub use error::NightlyError;
 pub use folder::Folder;
 pub use leaks::{Change, Leak, QUIET_DAYS, Status, follow};
 pub use ledger::Entry;
-pub use metrics::{Measured, last_success, prometheus};
+pub use metrics::{Measured, last_success, prometheus, with_outbox};
 pub use night::{Counting, Extent, News, Night, count_night, stored_views};
-pub use results::{CHANGES, LEAKS, checksums, finding_of, leak_lines};
+pub use results::{CHANGES, LEAKS, checksums, finding_of, holds, leak_lines};
 pub use stamp::Stamp;
 pub use state::{Counted, FORMAT, Message, Segment, State};
-pub use webhook::Webhook;
+pub use webhook::{Undelivered, Webhook};

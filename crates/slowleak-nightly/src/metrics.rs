@@ -32,6 +32,9 @@ pub struct Measured<'a> {
 /// The name of the moment of success, by which the next night finds it.
 const SUCCESS: &str = "slowleak_nightly_last_success_timestamp_seconds";
 
+/// The number of messages that wait, which changes after the page was written.
+const OUTBOX: &str = "slowleak_nightly_outbox";
+
 const STATUSES: [Status; 6] =
     [Status::New, Status::Ongoing, Status::Grown, Status::Ended, Status::Merged, Status::Withdrawn];
 
@@ -71,10 +74,19 @@ pub fn prometheus(night: &Measured<'_>) -> String {
     family("slowleak_nightly_changes", "Leaks announced that night, by what became of them.", changes);
     let leaks = by_status(&|status| night.leaks.iter().filter(|leak| leak.status == status).count());
     family("slowleak_nightly_leaks", "Leaks ever announced, by where they stand.", leaks);
-    family("slowleak_nightly_outbox", "Messages that wait to be posted.", one(night.outbox as f64));
+    family(OUTBOX, "Messages that wait to be posted.", one(night.outbox as f64));
     let seconds = night.seconds.iter().map(|(stage, seconds)| (label("stage", stage), *seconds)).collect();
     family("slowleak_nightly_duration_seconds", "Wall time of the night by stage.", seconds);
     page
+}
+
+/// The page with another number of messages that wait.
+pub fn with_outbox(page: &str, waiting: usize) -> String {
+    let line = |line: &str| match line.strip_prefix(OUTBOX).is_some_and(|rest| rest.starts_with(' ')) {
+        true => format!("{OUTBOX} {waiting}\n"),
+        false => format!("{line}\n"),
+    };
+    page.lines().map(line).collect()
 }
 
 /// When the night that wrote this page succeeded.

@@ -22,6 +22,10 @@ use crate::{Folder, NightlyError};
 use news::Listed;
 pub use news::News;
 
+/// Days without a record after which records do not make the log forget what was before: as many may be the work of a clock
+/// that was wrong, and a log that lives is not silent that long.
+const SILENCE_DAYS: i64 = 31;
+
 /// What to count, and how.
 pub struct Counting<'a> {
     /// Views, as a scan would count them.
@@ -95,11 +99,11 @@ pub fn count_night(
     counting: &Counting<'_>,
     extent: &Extent,
 ) -> Result<Night, NightlyError> {
-    let state = folder.state();
-    refuse_going_back(folder, state, extent)?;
+    refuse_going_back(folder, folder.state(), extent)?;
     let stored = stored_views(counting.views).map_err(|cause| InputError::new(folder.dir(), cause))?;
     let listed = Listed::new(files);
-    let mut news = News::of(state, &listed, extent);
+    let state = State { files: listed.renamed(&folder.state().files), ..folder.state().clone() };
+    let mut news = News::of(&state, &listed, extent);
     let counter = Counter { folder, counting, stored, until: extent.as_of };
 
     let fresh: Vec<InputFile> = news.fresh().filter_map(|name| listed.file(name)).cloned().collect();
@@ -115,8 +119,9 @@ pub fn count_night(
         next.files.entry(entry.clone()).and_modify(|entry| entry.gone = !entry.gone);
     }
     for account in &accounts {
-        if let Some((name, stamp)) = listed.of_path(&account.path) {
-            next.files.insert(name.to_owned(), Entry::new(stamp.clone(), account, extent.as_of.is_some()));
+        if let Some((name, (file, stamp))) = listed.of_path(&account.path) {
+            let entry = Entry::new(file, stamp.clone(), account, extent.as_of.is_some());
+            next.files.insert(name.to_owned(), entry);
         }
     }
     let hours = accounts.iter().flat_map(|account| account.hours.keys());
@@ -143,7 +148,7 @@ pub fn count_night(
         parts.add(recounted.counts, days)?;
     }
     merge::into_segments(&mut next, parts, &late, &touched.with(&again))?;
-    forget(&mut next, extent.keep_days);
+    news.kept_from = forget(&mut next, &state, extent.keep_days)?;
     let fresh = accounts.iter().filter_map(|account| listed.of_path(&account.path));
     news.forgotten = fresh.filter_map(|(name, _)| next.files.get(name)).map(Entry::forgotten).sum();
     merge::compact(&mut next, &counter)?;
@@ -168,13 +173,13 @@ fn asked(views: &[View]) -> FieldSet {
 
 /// Nights go forward: what was counted already can not be taken back.
 fn refuse_going_back(folder: &Folder, state: &State, extent: &Extent) -> Result<(), NightlyError> {
-    let last = state.files.values().filter_map(Entry::last).max();
-    match (extent.as_of, last) {
-        (Some(as_of), Some(last)) if last >= as_of => {
-            let cause = format!("holds records up to {last}, and --as-of is {as_of}");
-            Err(InputError::new(folder.dir(), cause)
-                .remedy("give a later --as-of, or another --state for an earlier one")
-                .into())
+    let last = state.files.iter().max_by_key(|(_, entry)| entry.last());
+    match (extent.as_of, last.and_then(|(name, entry)| Some((name, entry.last()?)))) {
+        (Some(as_of), Some((name, last))) if last >= as_of => {
+            let cause = format!("holds records up to {last} (that one of {name}), and --as-of is {as_of}");
+            let remedy = "give a later --as-of, or another --state for an earlier one; if the clock of that record was \
+                          wrong, mend the file and run a night without --as-of";
+            Err(InputError::new(folder.dir(), cause).remedy(remedy).into())
         }
         _ => Ok(()),
     }
@@ -204,20 +209,67 @@ fn needed_again(
 }
 
 /// Drops the days before those that are kept. The last day is the log's, not the clock's; times far from all others,
-/// of clocks that were wrong, do not move it.
-fn forget(next: &mut State, keep_days: Option<u32>) {
-    let kept_from = keep_days.and_then(|keep| {
-        let mut records: BTreeMap<i64, f64> = BTreeMap::new();
-        for (day, of_day) in next.files.values().flat_map(Entry::records) {
-            *records.entry(day).or_default() += of_day as f64;
-        }
-        slowleak_detect::last_day(&records).map(|last| last + 1 - i64::from(keep))
-    });
-    let Some(first) = kept_from.max(next.kept_from) else { return };
+/// of clocks that were wrong, do not move it. Gives the first day that is kept where more is to be kept than is there.
+///
+/// # Errors
+/// The log goes on after a long silence, for which days would be dropped: what is dropped is gone for good.
+fn forget(next: &mut State, before: &State, keep_days: Option<u32>) -> Result<Option<i64>, NightlyError> {
+    let records = records(next);
+    let last = slowleak_detect::last_day(&records);
+    let asked = keep_days.and_then(|keep| last.map(|last| last + 1 - i64::from(keep)));
+    if let (Some(asked), Some(last)) = (asked.filter(|_| asked > next.kept_from), last) {
+        refuse_silence(next, before, &records, asked..last + 1)?;
+    }
+    let Some(first) = asked.max(next.kept_from) else { return Ok(None) };
     next.kept_from = Some(first);
     next.files.values_mut().for_each(|entry| entry.forget_before(first));
     next.files.retain(|_, entry| !entry.gone || !entry.days().is_empty());
     merge::keep_days(next, |day| day >= first);
+    Ok((asked < Some(first)).then_some(first))
+}
+
+/// Records by day.
+fn records(state: &State) -> BTreeMap<i64, f64> {
+    let mut records: BTreeMap<i64, f64> = BTreeMap::new();
+    for (day, of_day) in state.files.values().flat_map(Entry::records) {
+        *records.entry(day).or_default() += of_day as f64;
+    }
+    records
+}
+
+/// A record of a clock that was wrong, less than a year ahead, must not drop the history: `kept` may not begin later because
+/// of what comes after a silence of more than [`SILENCE_DAYS`] that is new.
+fn refuse_silence(
+    next: &State,
+    before: &State,
+    days: &BTreeMap<i64, f64>,
+    kept: std::ops::Range<i64>,
+) -> Result<(), NightlyError> {
+    let Some((dropped, _)) = days.range(..kept.start).next_back() else { return Ok(()) };
+    let from = slowleak_detect::last_day(&records(before)).unwrap_or(*dropped);
+    let first = days.keys().next().unwrap_or(dropped);
+    let days: Vec<i64> = days.range(from..kept.end.max(from)).map(|(day, _)| *day).collect();
+    let Some(silence) = days.windows(2).find(|pair| pair[1] - pair[0] > SILENCE_DAYS) else { return Ok(()) };
+    let date = |day: i64| {
+        let time = Micros(day.saturating_mul(Micros::DAY)).to_string();
+        time.split('T').next().unwrap_or_default().to_owned()
+    };
+    let holds = next.files.iter().find(|(_, entry)| entry.days().contains(silence[1]));
+    let name = holds.map_or("the log", |(name, _)| name);
+    let keep = kept.end - kept.start;
+    let cause = format!(
+        "holds records of {}, and there are none of the {} days before: with --keep-days {keep}, all before {} would be \
+         forgotten for good",
+        date(silence[1]),
+        silence[1] - silence[0] - 1,
+        date(kept.start),
+    );
+    let remedy = format!(
+        "mend the file, or give --as-of {}; if the log was silent indeed, give --keep-days {} or more this once",
+        date(silence[0] + 1),
+        kept.end - first,
+    );
+    Err(InputError::new(name, cause).remedy(remedy).into())
 }
 
 /// Counts files into cells as segments hold them.

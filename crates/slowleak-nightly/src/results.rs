@@ -61,6 +61,25 @@ pub fn finding_of(lines: &str, id: &str) -> Option<String> {
     None
 }
 
+/// Whether a folder holds the results with these checksums; whatever else is there.
+///
+/// # Errors
+/// One can not be read.
+pub fn holds(dir: &Path, results: &BTreeMap<String, String>) -> io::Result<bool> {
+    for (name, sum) in results {
+        match fs::read(dir.join(name)) {
+            Ok(bytes) if checksum(&bytes) == *sum => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    format!("{:016x}", xxh3_64(bytes))
+}
+
 /// Checksums of the results in a folder, by name.
 ///
 /// # Errors
@@ -75,7 +94,7 @@ pub fn checksums(dir: &Path) -> io::Result<BTreeMap<String, String>> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_file() && name != METRICS && !name.starts_with('.') {
-            sums.insert(name, format!("{:016x}", xxh3_64(&fs::read(entry.path())?)));
+            sums.insert(name, checksum(&fs::read(entry.path())?));
         }
     }
     Ok(sums)

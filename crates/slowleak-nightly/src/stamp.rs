@@ -15,7 +15,7 @@ const MOST_FOOTER: u64 = 64 << 20;
 const TAIL: u64 = 8;
 
 /// See the module. Where any of it differs, the file counts as another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
     /// Size in bytes.
     pub bytes: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use slowleak_record::Micros;
 use slowleak_rollup::Days;
 
 use crate::leaks::Leak;
@@ -10,6 +11,9 @@ use crate::ledger::Entry;
 
 /// Version of the folder that this program writes.
 pub const FORMAT: u32 = 1;
+
+/// No time has a day further from 1970-01-01: microseconds end there.
+const FURTHEST_DAY: u64 = (i64::MAX / Micros::DAY).unsigned_abs();
 
 /// The content of `state.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +91,28 @@ impl State {
             leaks: Vec::new(),
             outbox: Vec::new(),
         }
+    }
+
+    /// Refuses numbers that no log leads to, and that could not be worked with: the file may have been edited.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let in_range = |day: i64| day.unsigned_abs() <= FURTHEST_DAY;
+        let mut counted: u64 = 0;
+        for (name, entry) in &self.files {
+            counted += entry.check(&in_range).ok_or_else(|| format!("the entry of {name} can not be"))?;
+        }
+        let mut kept: u64 = 0;
+        for (name, segment) in &self.segments {
+            for (start, end) in &segment.days {
+                let days = (in_range(*start) && in_range(*end) && start < end).then(|| end.abs_diff(*start));
+                kept +=
+                    days.ok_or_else(|| format!("the days {start} to {end} of segment {name} can not be"))?;
+            }
+        }
+        // Each day that a segment answers for has records of some file.
+        if kept > counted || self.kept_from.is_some_and(|day| !in_range(day)) {
+            return Err("its segments have days without records".to_owned());
+        }
+        Ok(())
     }
 
     /// The days that some segment answers for.

@@ -13,6 +13,15 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// For one try, from the first byte to the last.
 const TIME_OUT: Duration = Duration::from_secs(15);
 
+/// Why a message did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// In words that name the host and not the address, which is a secret.
+    pub cause: String,
+    /// The receiver does not like this message, and will not another time; others may pass.
+    pub refused: bool,
+}
+
 /// Posts messages to one address.
 pub struct Webhook {
     url: String,
@@ -48,25 +57,28 @@ impl Webhook {
     /// Posts one message; tries again, after ever longer waits, what may pass by itself.
     ///
     /// # Errors
-    /// In words that name the host and not the address, which is a secret.
-    pub fn post(&self, message: &Message) -> Result<(), String> {
+    /// It has not arrived.
+    pub fn post(&self, message: &Message) -> Result<(), Undelivered> {
         let mut wait = FIRST_WAIT;
         let mut tries = 1;
         let body = message.body.to_string();
         loop {
             let sent = self.agent.post(&self.url).content_type("application/json").send(body.as_str());
-            let (cause, passes) = match sent {
+            let (cause, passes, refused) = match sent {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) => {
                     let status = answer.status();
                     let passes = status.is_server_error() || [408, 425, 429].contains(&status.as_u16());
-                    (format!("it answers {status}"), passes)
+                    // Not the message is wrong where the address, the leave to post to it or the moment is.
+                    let of_receiver = [401, 403, 404, 407, 408, 410, 425, 429].contains(&status.as_u16());
+                    (format!("it answers {status}"), passes, status.is_client_error() && !of_receiver)
                 }
-                Err(error) => (error.to_string().replace(&self.url, "the address"), true),
+                Err(error) => (error.to_string().replace(&self.url, "the address"), true, false),
             };
             if !passes || tries == TRIES {
                 let tried = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-                return Err(format!("{}: {cause} (tried {tried})", host(&self.url)));
+                let cause = format!("{}: {cause} (tried {tried})", host(&self.url));
+                return Err(Undelivered { cause, refused });
             }
             thread::sleep(wait);
             wait *= 2;

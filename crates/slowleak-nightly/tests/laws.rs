@@ -50,6 +50,11 @@ enum Deed {
     Break {
         name: u8,
     },
+    /// Given another name, in place of what is there.
+    Move {
+        from: u8,
+        to: u8,
+    },
     Night,
 }
 
@@ -82,6 +87,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => (0..12_u8).prop_map(|name| Deed::Remove { name }),
         1 => (0..12_u8).prop_map(|name| Deed::Touch { name }),
         1 => (0..12_u8).prop_map(|name| Deed::Break { name }),
+        1 => (0..12_u8, 0..12_u8).prop_map(|(from, to)| Deed::Move { from, to }),
         4 => Just(Deed::Night),
     ]
 }
@@ -224,6 +230,7 @@ proptest! {
                     write(&path(&logs, name), &[records, late].concat(), without);
                 }
                 Deed::Remove { name } => _ = fs::remove_file(path(&logs, name)),
+                Deed::Move { from, to } => _ = fs::rename(path(&logs, from), path(&logs, to)),
                 Deed::Touch { name } => {
                     // Another time each, whatever the clock's steps.
                     time += std::time::Duration::from_secs(1);
@@ -332,4 +339,86 @@ fn days_that_are_not_kept_are_those_before() {
         assert!(contents(&dir.path().join("ours")) == contents(&dir.path().join("theirs")), "night {day}");
         folder.commit(night.next).unwrap();
     }
+}
+
+/// A file of one record at noon of a day.
+fn write_day(logs: &Path, name: u8, day: i64) {
+    let minute = day * 24 * 60 + 12 * 60;
+    let record = Record { minute, key: Some(0), user: 1, source: 2, subject: u16::from(name), rows: 1 };
+    write(&path(logs, name), &[record], 0);
+}
+
+#[test]
+fn a_record_of_a_wrong_clock_does_not_drop_the_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let views = views(false);
+    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+    let keep = |days: u32| Extent { keep_days: Some(days), ..Extent::default() };
+    (0..9).for_each(|day| write_day(&logs, day, i64::from(day)));
+    let first = night(&folder, &logs, &views, &keep(7)).unwrap();
+    assert_eq!(first.news.kept_from, None);
+    folder.commit(first.next).unwrap();
+    // Half a year ahead: all would be forgotten. A month ahead and more, with many days kept: a part would.
+    for (day, days) in [(190, 7), (45, 40)] {
+        write_day(&logs, 9, day);
+        let refused = night(&folder, &logs, &views, &keep(days)).unwrap_err().to_string();
+        for words in ["09.parquet", "for good", "--as-of 2025-06-21", "--keep-days"] {
+            assert!(refused.contains(words), "{words}: {refused}");
+        }
+    }
+    // A job opens it anew each night, and what a refused one left is swept away.
+    drop(folder);
+    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+    // The same on a first night.
+    let other = Folder::open(&dir.path().join("other"), &counted(&views)).unwrap();
+    assert!(night(&other, &logs, &views, &keep(7)).is_err());
+    // A log that was silent indeed goes on once all is kept for a night, and forgets from then on.
+    let all = night(&folder, &logs, &views, &keep(46)).unwrap();
+    assert_eq!(all.coverage.rows.read, 8);
+    folder.commit(all.next).unwrap();
+    let next = night(&folder, &logs, &views, &keep(7)).unwrap();
+    assert_eq!((next.coverage.rows.read, next.news.kept_from), (1, None));
+    folder.commit(next.next).unwrap();
+    // What is gone is not had again by asking for it, and that is told.
+    for extent in [keep(100), Extent::default()] {
+        let kept_from = night(&folder, &logs, &views, &extent).unwrap().news.kept_from;
+        assert_eq!(kept_from, Some((START / Micros::DAY) + 39));
+    }
+}
+
+#[test]
+fn a_file_that_is_renamed_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    fs::create_dir_all(logs.join("archive")).unwrap();
+    let views = views(false);
+    let mut folder = Folder::open(&dir.path().join("state"), &counted(&views)).unwrap();
+    let keep = Extent { keep_removed: true, ..Extent::default() };
+    let mut check = |extent: &Extent, new: usize, rows: u64| {
+        let night = night(&folder, &logs, &views, extent).unwrap();
+        assert_eq!((night.news.new.len(), night.news.replaced.len()), (new, 0));
+        assert_eq!((night.news.counted, night.coverage.rows.read), (new, rows));
+        folder.commit(night.next).unwrap();
+    };
+    // Rotated by name: 3 is the oldest, and goes; 2 becomes 3, 1 becomes 2, and 1 is new.
+    for (name, day) in [(3, 0), (2, 1), (1, 2)] {
+        write_day(&logs, name, day);
+    }
+    check(&keep, 3, 3);
+    for day in 3..7 {
+        for name in [2, 1] {
+            fs::rename(path(&logs, name), path(&logs, name + 1)).unwrap();
+        }
+        write_day(&logs, 1, day);
+        check(&keep, 1, day as u64 + 1);
+    }
+    // Moved into another folder; nothing is counted.
+    fs::rename(path(&logs, 2), path(&logs.join("archive"), 2)).unwrap();
+    check(&keep, 0, 7);
+    // Into one whose name is a part of its records: it is another file.
+    fs::create_dir(logs.join("user=eve")).unwrap();
+    fs::rename(path(&logs, 1), path(&logs.join("user=eve"), 1)).unwrap();
+    check(&Extent::default(), 1, 3);
 }

@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends its test")]
 
 use slowleak_detect::{Detector, Finding, Severity};
-use slowleak_nightly::{Leak, Status, finding_of, follow, json_lines, leak_lines, messages};
+use slowleak_nightly::{Leak, Status, Telling, finding_of, follow, json_lines, leak_lines, messages};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
 fn day(day: i64) -> Micros {
     Micros(day * Micros::DAY)
+}
+
+fn telling(end: i64) -> Telling {
+    Telling { night: 7, end: day(end) }
 }
 
 fn finding(id: &str, key: &str, days: std::ops::Range<i64>, taken: f64, severity: Severity) -> Finding {
@@ -45,7 +49,7 @@ fn finding(id: &str, key: &str, days: std::ops::Range<i64>, taken: f64, severity
 fn lived(nights: &[(i64, Vec<Finding>)]) -> (Vec<(i64, String, Status)>, Vec<Leak>) {
     let (mut leaks, mut told) = (Vec::new(), Vec::new());
     for (end, findings) in nights {
-        let (next, changes) = follow(&leaks, findings, day(*end));
+        let (next, changes) = follow(&leaks, findings, day(0), day(*end));
         told.extend(changes.iter().map(|change| (*end, change.leak.id.clone(), change.status)));
         leaks = next;
     }
@@ -86,7 +90,7 @@ fn an_id_that_was_told_stays_when_the_finding_gets_another() {
     // The same key half a year later is another leak, even under an id that was told of the first.
     let mut both = of("SL-B", 2..12);
     both.push(finding("SL-A", "k", 190..200, 50.0, Severity::High));
-    let (next, changes) = follow(&leaks, &both, day(200));
+    let (next, changes) = follow(&leaks, &both, day(0), day(200));
     let new: Vec<&str> = changes
         .iter()
         .filter(|change| change.status == Status::New)
@@ -94,6 +98,26 @@ fn an_id_that_was_told_stays_when_the_finding_gets_another() {
         .collect();
     assert_eq!(new, ["SL-A.2"]);
     assert_eq!(next.len(), 2);
+}
+
+#[test]
+fn an_id_that_moves_makes_no_other_leak_of_the_user_its_own() {
+    let of = |id: &str, key: &str, days| Finding {
+        user: Some("alice".to_owned()),
+        ..finding(id, key, days, 50.0, Severity::High)
+    };
+    // The long one covers the other leak wholly, and the other's own finding begins a day later than it did.
+    for (short, long) in [("SL-A", "SL-B"), ("SL-B", "SL-A")] {
+        let nights = [
+            (95, vec![of(long, "k2", 0..95), of(short, "k1", 30..90)]),
+            (96, vec![of(long, "k2", 0..96), of("SL-C", "k1", 31..90)]),
+        ];
+        let (changes, leaks) = lived(&nights);
+        let later: Vec<_> = changes.iter().filter(|(night, ..)| *night == 96).collect();
+        assert_eq!(later, [] as [&(i64, String, Status); 0], "{short}");
+        let now = |id: &str| leaks.iter().find(|leak| leak.id == id).unwrap().finding.as_str();
+        assert_eq!((now(short), now(long)), ("SL-C", long));
+    }
 }
 
 #[test]
@@ -133,8 +157,8 @@ fn only_what_is_bad_and_new_is_posted_and_names_do_no_harm() {
         finding("SL-A", "a", 3..9, 50.0, Severity::High),
         finding("SL-B", "b", 3..9, 50.0, Severity::Low),
     ];
-    let (leaks, changes) = follow(&[], &findings, day(9));
-    let posted = messages(&changes, &[], Severity::High, day(9));
+    let (leaks, changes) = follow(&[], &findings, day(0), day(9));
+    let posted = messages(&changes, &[], Severity::High, telling(9));
     assert_eq!(posted.len(), 1);
     assert_eq!(posted[0].body["text"], "*HIGH* SL-A: a &lt;took&gt; too much");
     assert_eq!(posted[0].body["finding"]["finding_info"]["uid"], "SL-A");
@@ -143,11 +167,62 @@ fn only_what_is_bad_and_new_is_posted_and_names_do_no_harm() {
         finding("SL-A", "a", 3..9, 500.0, Severity::Critical),
         finding("SL-B", "b", 3..9, 50.0, Severity::High),
     ];
-    let (_, changes) = follow(&leaks, &worse, day(10));
-    let posted = messages(&changes, &leaks, Severity::High, day(10));
+    let (_, changes) = follow(&leaks, &worse, day(0), day(10));
+    let posted = messages(&changes, &leaks, Severity::High, telling(10));
     assert_eq!(posted.iter().map(|message| message.id.as_str()).collect::<Vec<_>>(), ["SL-B"]);
-    for line in json_lines(&changes, day(10)).unwrap().lines() {
+    for line in json_lines(&changes, telling(10)).unwrap().lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!((event["activity_id"].as_i64(), event["type_uid"].as_i64()), (Some(2), Some(200_402)));
+        assert_eq!(event["unmapped"]["slowleak"]["night"], 7);
+    }
+}
+
+#[test]
+fn what_is_over_when_it_is_told_is_closed_on_the_next_night() {
+    let old = |taken, severity| vec![finding("SL-A", "k", 3..9, taken, severity)];
+    let same = || old(50.0, Severity::High);
+    let nights = [(100, same()), (101, same()), (102, same())];
+    let want = [(100, "SL-A", Status::New), (101, "SL-A", Status::Ended)];
+    assert_eq!(lived(&nights).0, told(&want));
+    // Once more where late records make it worse.
+    let worse = || old(500.0, Severity::Critical);
+    let nights = [(100, same()), (101, worse()), (102, worse()), (103, worse())];
+    let want = [(100, "SL-A", Status::New), (101, "SL-A", Status::Grown), (102, "SL-A", Status::Ended)];
+    assert_eq!(lived(&nights).0, told(&want));
+}
+
+#[test]
+fn a_leak_that_is_forgotten_is_no_false_alarm() {
+    let leak = vec![finding("SL-A", "k", 3..9, 50.0, Severity::High)];
+    let (new, _) = follow(&[], &leak, day(0), day(9));
+    let (ended, changes) = follow(&new, &leak, day(0), day(20));
+    assert_eq!(changes[0].status, Status::Ended);
+    let (still, changes) = follow(&ended, &[], day(15), day(30));
+    assert_eq!((&still, changes), (&ended, Vec::new()));
+    // With few days kept it goes before the week of quiet is over.
+    let (gone, changes) = follow(&new, &[], day(9), day(12));
+    assert_eq!((gone[0].status, changes.len()), (Status::Ended, 1));
+    assert!(json_lines(&changes, telling(12)).unwrap().contains("before the days that are kept"));
+}
+
+#[test]
+fn many_at_once_are_one_message() {
+    let of = |number: usize| {
+        let severity = if number == 0 { Severity::Critical } else { Severity::High };
+        let mut finding = finding(&format!("SL-{number:02}"), &format!("k{number}"), 3..9, 50.0, severity);
+        finding.rank = number as u32 + 1;
+        finding
+    };
+    for (number, messages_of) in [(20, 20), (21, 1)] {
+        let findings: Vec<Finding> = (0..number).map(of).collect();
+        let (_, changes) = follow(&[], &findings, day(0), day(9));
+        let posted = messages(&changes, &[], Severity::High, telling(9));
+        assert_eq!(posted.len(), messages_of);
+        if let [one] = posted.as_slice() {
+            let text = one.body["text"].as_str().unwrap();
+            assert!(text.starts_with("*21 leaks at once* (1 critical, 20 high): SL-00, SL-01, "), "{text}");
+            assert!(text.ends_with("SL-19, and 1 more in changes.jsonl"), "{text}");
+            assert_eq!(one.body["ids"].as_array().unwrap().len(), 21);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! This crate sits at the bottom: it knows neither windows' cells nor findings.
 
 mod discover;
+mod durable;
 mod error;
 mod field;
 mod guard;
@@ -18,6 +19,7 @@ mod time;
 mod truth;
 
 pub use discover::{InputFile, discover};
+pub use durable::sync_folder;
 pub use error::{InputError, InputResult};
 pub use field::{Field, FieldSet};
 pub use guard::{guarded, is_guarded};

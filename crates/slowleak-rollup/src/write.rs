@@ -13,6 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
+use slowleak_record::sync_folder;
+
 use crate::groups::{Pace, Rounds, Sliced};
 use crate::{Profile, Rollup, RollupError, Table, View};
 
@@ -92,8 +94,10 @@ pub(crate) fn store<T>(
     for (path, sync) in store.syncs {
         let died = |_| Err(io::Error::other("the thread that waits for the disk died"));
         let synced = sync.and_then(|thread| thread.join().unwrap_or_else(died));
-        synced.map_err(|error| broken(&path, error))?;
+        let folders = || path.parent().map_or(Ok(()), sync_folder);
+        synced.and_then(|()| folders()).map_err(|error| broken(&path, error))?;
     }
+    sync_folder(&fresh).map_err(|error| broken(&fresh, error))?;
     if dir.exists() {
         fs::rename(dir, &old).map_err(|error| broken(dir, error))?;
     }

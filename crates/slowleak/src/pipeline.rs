@@ -184,7 +184,9 @@ fn refuse_nothing(files: &[InputFile], coverage: &Coverage) -> Result<(), Failur
         format!("no usable record: {what} rejected ({remedy}){why}")
     } else if coverage.rows.pruned > 0 {
         let pruned = coverage.rows.pruned;
-        format!("no record in the time range: {pruned} lie outside (correct --since or --until)")
+        format!(
+            "no record in the time range: {pruned} lie outside (correct --since, --until, --as-of or --keep-days)"
+        )
     } else {
         "there is no record in it (name files that hold some)".to_owned()
     };

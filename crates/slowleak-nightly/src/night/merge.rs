@@ -15,8 +15,8 @@ use crate::state::{Segment, State};
 /// more often: of `n` nights, each cell is written log n / log 8 times more, and at most seven segments of a size are left.
 const FEW: usize = 8;
 
-/// Bytes for the row groups that are being written.
-const ROOM: usize = 256 << 20;
+/// Bytes for the row groups that are being written, at most; where memory is short, a quarter of it.
+const MOST_ROOM: usize = 256 << 20;
 
 /// Cells that were counted this night, some of them written.
 pub(super) struct Parts<'a> {
@@ -114,7 +114,7 @@ fn unite(
     let union =
         Segments::open(&folder, parts.iter().map(|(name, days)| (name.as_str(), days.clone())), views)?;
     let name = name(next, days);
-    union.write(&folder.join(&name), ROOM)?;
+    union.write(&folder.join(&name), MOST_ROOM.min(counter.counting.memory / 4))?;
     next.segments.insert(name, Segment::new(days));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is new since the last night. In: the ledger, and the files that are there now. Out: which files are new, replaced,
-//! gone or still the same, by size, modification time and footer.
+//! gone or still the same, by size, modification time and footer, whatever it is called now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use slowleak_record::InputFile;
 use slowleak_rollup::Days;
 
 use super::Extent;
-use crate::ledger;
+use crate::ledger::{self, Entry};
 use crate::stamp::Stamp;
 use crate::state::State;
 
@@ -35,10 +35,40 @@ impl Listed {
         self.files.get(name).map(|(file, _)| file)
     }
 
-    /// The name and the stamp of the file at a path.
-    pub(super) fn of_path(&self, path: &Path) -> Option<(&str, &Stamp)> {
+    /// The name in the ledger of the file at a path, and the file with its stamp.
+    pub(super) fn of_path(&self, path: &Path) -> Option<(&str, &(InputFile, Stamp))> {
         let name = self.names.get(path)?;
-        self.files.get(name).map(|(_, stamp)| (name.as_str(), stamp))
+        self.files.get(name).map(|file| (name.as_str(), file))
+    }
+
+    /// The ledger by the names that files have now. One that was renamed or moved is known again by its stamp; the
+    /// `name=value` folders that lead to it must be the same, because they are part of its records. What was counted of a
+    /// file that is gone, and whose name such a file has now, is kept under a name of its own.
+    pub(super) fn renamed(&self, ledger: &BTreeMap<String, Entry>) -> BTreeMap<String, Entry> {
+        let is_there = |name: &String, entry: &Entry| {
+            self.files.get(name).is_some_and(|(_, stamp)| *stamp == entry.stamp)
+        };
+        let (mut ledger, away): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            ledger.clone().into_iter().partition(|(name, entry)| is_there(name, entry));
+        let mut by_look: BTreeMap<_, VecDeque<(String, Entry)>> = BTreeMap::new();
+        for (name, entry) in away {
+            let look = (entry.stamp.clone(), entry.partitions.clone());
+            by_look.entry(look).or_default().push_back((name, entry));
+        }
+        for (name, (file, stamp)) in &self.files {
+            let look = (stamp.clone(), file.partitions.clone());
+            if !ledger.contains_key(name)
+                && let Some((_, entry)) = by_look.get_mut(&look).and_then(VecDeque::pop_front)
+            {
+                ledger.insert(name.clone(), entry);
+            }
+        }
+        for (name, entry) in by_look.into_values().flatten() {
+            let Stamp { modified, footer, .. } = &entry.stamp;
+            let own = format!("{name}#{modified}.{footer}");
+            ledger.insert(if ledger.contains_key(&name) { own } else { name }, entry);
+        }
+        ledger
     }
 }
 
@@ -65,6 +95,8 @@ pub struct News {
     pub again: Days,
     /// Of these records, those of days that are not kept.
     pub forgotten: u64,
+    /// The first day that is kept, where more days are to be kept than that: those before were forgotten on an earlier night.
+    pub kept_from: Option<i64>,
     /// Files that were counted.
     pub counted: usize,
 }

@@ -7,10 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use slowleak_nightly::{
-    CHANGES, Change, Counted, Extent, Folder, LEAKS, Measured, News, Night, State, checksums, count_night,
-    follow, json_lines, last_success, leak_lines, messages, prometheus, stored_views,
+    CHANGES, Change, Counted, Extent, Folder, LEAKS, Measured, Message, News, Night, State, Telling,
+    Undelivered, Webhook, checksums, count_night, follow, holds, json_lines, last_success, leak_lines,
+    messages, prometheus, stored_views, with_outbox,
 };
-use slowleak_record::{InputFile, Micros, discover};
+use slowleak_record::{InputFile, Micros, discover, sync_folder};
 use slowleak_report::{Run, read_findings, summary};
 use slowleak_scan::SUBJECT_HASH_VERSION;
 
@@ -66,22 +67,28 @@ pub(crate) fn run(settings: &Nightly, terminal: &Terminal) -> Result<Completion,
     };
     pipeline::stage_report(&staging, &run)?;
     let coverage_json = pipeline::staged_coverage(&staging);
-    let end = run.data_end().unwrap_or(Micros(0));
-    let (leaks, changes) = follow(&folder.state().leaks, &detection.findings, end);
+    // Without records years ahead, of clocks that were wrong: nothing would be open at such an end.
+    let end = [run.data_end(), detection.scope.end].into_iter().flatten().min().unwrap_or(Micros(0));
+    let kept_from =
+        night.next.kept_from.map_or(Micros(i64::MIN), |day| Micros(day.saturating_mul(Micros::DAY)));
+    let (leaks, changes) = follow(&folder.state().leaks, &detection.findings, kept_from, end);
+    let telling = Telling { night: night.next.night + 1, end };
     if settings.webhook.is_some() {
-        let more = messages(&changes, &folder.state().leaks, settings.webhook_severity, end);
+        let more = messages(&changes, &folder.state().leaks, settings.webhook_severity, telling);
         night.next.outbox.extend(more);
     }
     let encoded = |error: serde_json::Error| Failure::Failed(format!("{}: {error}", out.display()));
-    stage(&staging, CHANGES, &json_lines(&changes, end).map_err(encoded)?)?;
+    stage(&staging, CHANGES, &json_lines(&changes, telling).map_err(encoded)?)?;
     stage(&staging, LEAKS, &leak_lines(&leaks).map_err(encoded)?)?;
     watch.lap("report");
     night.next.leaks = leaks;
-    night.next.night += 1;
-    stage_metrics(&staging, &out, &night, &changes, extent, &watch)?;
+    night.next.night = telling.night;
+    stage_metrics(&staging, &out, &night, &changes, extent, end, &watch)?;
     let sums = checksums(staging.path()).map_err(|error| Failure::at(&out, error, "run again"))?;
     night.next.results = sums;
     staging.commit(&results)?;
+    // The state says that its changes were told: they must be on the disk before it is.
+    sync_folder(&out).map_err(|error| Failure::at(&out, error, "check the disk, and run again"))?;
     folder.commit(night.next.clone())?;
     deliver(settings, &mut folder)?;
     match terminal.format {
@@ -146,8 +153,9 @@ fn is_as_before(folder: &Folder, night: &Night) -> Result<bool, Failure> {
         return Ok(false);
     }
     let out = folder.out();
-    let sums = checksums(&out).map_err(|error| Failure::at(&out, error, "check permissions"))?;
-    Ok(sums == night.next.results && out.join(METRICS).is_file())
+    let holds = holds(&out, &night.next.results);
+    let holds = holds.map_err(|error| Failure::at(&out, error, "check permissions"))?;
+    Ok(holds && out.join(METRICS).is_file())
 }
 
 /// Ends a night without news: all that it leaves is the time at which the metrics were last confirmed.
@@ -160,6 +168,7 @@ fn nothing_new(
 ) -> Result<Completion, Failure> {
     let out = folder.out();
     let metrics = out.join(METRICS);
+    deliver(settings, folder)?;
     let touched =
         File::options().append(true).open(&metrics).and_then(|file| file.set_modified(SystemTime::now()));
     if let Err(error) = touched {
@@ -168,7 +177,6 @@ fn nothing_new(
             metrics.display()
         ));
     }
-    deliver(settings, folder)?;
     let findings = read_findings(&out)?;
     match terminal.format {
         Format::Text => {
@@ -211,9 +219,16 @@ fn tell_news(news: &News, extent: &Extent) {
         warn(&format!("{files} that had been counted {verb}, {first} for one: {what}"));
     }
     if news.forgotten > 0 {
-        let days = extent.keep_days.unwrap_or_default();
         let records = count(news.forgotten, "record", "records");
-        warn(&format!("{records} of tonight's lie before the {days} days that are kept, and do not count"));
+        warn(&format!("{records} of tonight's lie before the days that are kept, and do not count"));
+    }
+    if let Some(day) = news.kept_from {
+        let asked = extent.keep_days.map_or("all days".to_owned(), |days| format!("{days} days"));
+        let first = Micros(day.saturating_mul(Micros::DAY));
+        warn(&format!(
+            "{asked} are to be kept, and those before {first} were forgotten on an earlier night (to have them again, \
+             begin a new --state)"
+        ));
     }
 }
 
@@ -279,6 +294,7 @@ fn stage_metrics(
     night: &Night,
     changes: &[Change<'_>],
     extent: &Extent,
+    end: Micros,
     watch: &Stopwatch,
 ) -> Result<(), Failure> {
     let seconds = |time: Micros| time.0 as f64 / Micros::SECOND as f64;
@@ -297,7 +313,7 @@ fn stage_metrics(
             before
         }
     };
-    let last = night.coverage.time.map(|(_, last)| seconds(last));
+    let last = night.coverage.time.map(|_| seconds(end));
     let speaks_for = extent.as_of.map_or(success, seconds);
     let page = prometheus(&Measured {
         success,
@@ -318,34 +334,60 @@ fn stage_metrics(
 /// Posts what waits. What does not arrive waits for the next night; the night itself is complete.
 fn deliver(settings: &Nightly, folder: &mut Folder) -> Result<(), Failure> {
     let waiting = folder.state().outbox.clone();
-    if waiting.is_empty() {
-        return Ok(());
-    }
     let messages = |number: usize| count(number as u64, "message", "messages");
-    let Some(webhook) = &settings.webhook else {
-        let waiting = messages(waiting.len());
-        warn(&format!("{waiting} wait to be posted, and there is no --webhook (give it, to send them)"));
-        return Ok(());
-    };
-    let mut left = Vec::new();
-    for message in &waiting {
-        // Where one does not arrive, no other would.
-        if left.is_empty()
-            && let Err(cause) = webhook.post(message)
-        {
-            let kept = waiting.len() - waiting.iter().take_while(|other| *other != message).count();
-            let kept = messages(kept);
-            warn(&format!(
-                "webhook: {cause}: {kept} kept, to be sent next night (findings are in {LEAKS}, too)"
-            ));
-            left.push(message.clone());
-        } else if !left.is_empty() {
-            left.push(message.clone());
+    let left = match &settings.webhook {
+        Some(webhook) => posted(webhook, &waiting),
+        None => {
+            if !waiting.is_empty() {
+                let waiting = messages(waiting.len());
+                warn(&format!(
+                    "{waiting} wait to be posted, and there is no --webhook (give it, to send them)"
+                ));
+            }
+            &waiting
         }
-    }
+    };
     if left.len() < waiting.len() {
-        let state = State { outbox: left, ..folder.state().clone() };
+        let state = State { outbox: left.to_vec(), ..folder.state().clone() };
         folder.commit(state)?;
     }
+    measure_outbox(&folder.out().join(METRICS), left.len());
     Ok(())
+}
+
+/// Posts messages in their order; gives those that have to be tried again.
+fn posted<'m>(webhook: &Webhook, waiting: &'m [Message]) -> &'m [Message] {
+    for (at, message) in waiting.iter().enumerate() {
+        match webhook.post(message) {
+            Ok(()) => {}
+            Err(Undelivered { cause, refused: true }) => warn(&format!(
+                "webhook: {cause}: the message about {} is not liked, and is not sent again (it is in {LEAKS}, too)",
+                message.id
+            )),
+            // Where one does not arrive, no other would.
+            Err(Undelivered { cause, .. }) => {
+                let kept = count((waiting.len() - at) as u64, "message", "messages");
+                warn(&format!(
+                    "webhook: {cause}: {kept} kept, to be sent next night (findings are in {LEAKS}, too)"
+                ));
+                return &waiting[at..];
+            }
+        }
+    }
+    &[]
+}
+
+/// Brings the metrics up to date with what was posted after they were written.
+fn measure_outbox(path: &Path, waiting: usize) {
+    let fresh = path.with_file_name(".metrics.prom.new");
+    let written = fs::read_to_string(path).and_then(|page| match with_outbox(&page, waiting) {
+        same if same == page => Ok(()),
+        changed => fs::write(&fresh, changed).and_then(|()| fs::rename(&fresh, path)),
+    });
+    if let Err(error) = written {
+        warn(&format!(
+            "{}: can not be brought up to date: {error} (check permissions and space)",
+            path.display()
+        ));
+    }
 }

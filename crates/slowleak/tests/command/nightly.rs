@@ -145,6 +145,8 @@ fn a_night_without_news_changes_no_byte() {
     let dir = tempfile::tempdir().unwrap();
     (0..3).for_each(|day| day_of_log(dir.path(), day));
     slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(0);
+    // Whoever works with the results may leave something beside them.
+    fs::write(dir.path().join("state/out/why.txt"), "because").unwrap();
     let before = contents(&dir.path().join("state"));
     let times = |name: &str| fs::metadata(dir.path().join("state").join(name)).unwrap().modified().unwrap();
     let (findings, state) = (times("out/findings.parquet"), times("state.json"));
@@ -235,10 +237,20 @@ fn another_version_and_other_settings_are_refused_in_words() {
         ("\"format\":1", "\"format\":0", "begin a new --state"),
         ("\"format\"", "\"farmat\"", "is not a state"),
         ("{", "", "is not a state"),
+        ("\"segments\":{\"", "\"segments\":{\"x\":{\"days\":[[0,9000000000000000000]]},\"", "can not be"),
+        ("\"segments\":{\"", "\"segments\":{\"x\":{\"days\":[[0,90000000]]},\"", "days without records"),
+        ("\"read\":600", "\"read\":599", "day-00.parquet can not be"),
     ] {
         fs::write(&path, text.replacen(from, to, 1)).unwrap();
         slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(1).says(&["state.json", words]);
     }
+    // A state that is put back from a copy: segments first.
+    fs::remove_file(&path).unwrap();
+    let segments = contents(&dir.path().join("state/segments"));
+    slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(1).says(&["put state.json back"]);
+    assert!(contents(&dir.path().join("state/segments")) == segments);
+    fs::write(&path, &text).unwrap();
+    slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(0);
     fs::create_dir(dir.path().join("mine")).unwrap();
     fs::write(dir.path().join("mine/thesis.txt"), "years").unwrap();
     slowleak(dir.path(), "nightly {}/logs --state {}/mine").exits(1).says(&["thesis.txt", "in use"]);
@@ -249,7 +261,7 @@ fn two_at_once_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     day_of_log(dir.path(), 0);
     fs::create_dir(dir.path().join("state")).unwrap();
-    let held = File::open(dir.path().join("state")).unwrap();
+    let held = File::create(dir.path().join("state/.lock")).unwrap();
     held.lock().unwrap();
     slowleak(dir.path(), "nightly {}/logs --state {}/state")
         .exits(1)
@@ -360,6 +372,15 @@ fn metrics_tell_of_the_night() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((now - value("slowleak_nightly_last_success_timestamp_seconds ")).abs() < 600.0);
     assert!(value("slowleak_nightly_duration_seconds{stage=\"detect\"} ") >= 0.0);
+    // A clock that was wrong hides no feed that is dead.
+    plain(&dir.path().join("logs/2099.parquet"), START + 27_000 * DAY, 5);
+    slowleak(dir.path(), "nightly {}/logs --state {}/state").exits(0);
+    let text = fs::read_to_string(dir.path().join("state/out/metrics.prom")).unwrap();
+    let lag = text.lines().find_map(|line| line.strip_prefix("slowleak_nightly_lag_seconds ")).unwrap();
+    assert!(lag.parse::<f64>().unwrap() > 0.0, "{lag}");
+    slowleak(dir.path(), "nightly {}/logs --state {}/state --as-of 2026-01-01")
+        .exits(1)
+        .says(&["2099.parquet", "--as-of"]);
 }
 
 /// A server that answers each request with the next status, and hands on what it was sent.
@@ -426,6 +447,12 @@ fn what_is_new_and_bad_is_posted_once_and_never_lost() {
     assert!(!said.stderr.contains("secret"), "{}", said.stderr);
     let findings = lines(&dir.path().join("state/out/findings.jsonl"));
     assert!(!findings.is_empty());
+    let waiting = |number: usize| {
+        let page = fs::read_to_string(dir.path().join("state/out/metrics.prom")).unwrap();
+        let line = format!("slowleak_nightly_outbox {number}");
+        assert!(page.lines().any(|other| other == line), "{line} is not in {page}");
+    };
+    waiting(findings.len());
     slowleak(dir.path(), &format!("nightly {{}}/logs --state {{}}/state --quiet {KNOWN}"))
         .exits(0)
         .says(&["wait to be posted", "--webhook"]);
@@ -443,8 +470,22 @@ fn what_is_new_and_bad_is_posted_once_and_never_lost() {
     ids.sort();
     posted.sort();
     assert_eq!(posted, ids);
+    waiting(0);
     // Told once.
     assert_eq!(night(&url).stderr, "");
+    // What a receiver refuses does not hold up the others.
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    night(&format!("http://{nobody}/services/secret"));
+    let path = dir.path().join("state/state.json");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let messages = state["outbox"].as_array_mut().unwrap();
+    messages.extend(messages.clone());
+    let sent = messages.len() - 1;
+    fs::write(&path, state.to_string()).unwrap();
+    let (url, received) = server([vec!["413 Too Much"], vec!["200 OK"; sent]].concat());
+    night(&url).says(&["413", "not sent again"]);
+    waiting(0);
+    assert_eq!(received.iter().take(sent).count(), sent);
     slowleak(dir.path(), "nightly {}/logs --state {}/state --webhook ftp://x/y")
         .exits(2)
         .says(&["--webhook"]);
