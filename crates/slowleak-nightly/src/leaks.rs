@@ -106,8 +106,8 @@ pub struct Change<'f> {
     pub merged: Vec<String>,
 }
 
-/// Follows the leaks into another night, whose data is kept from `kept_from` on and ends at `end`: all leaks from now on in the order of their
-/// announcement, and what to tell, the worst first.
+/// Follows the leaks into another night, whose data is kept from `kept_from` on and ends at `end`: all leaks from now on in
+/// the order of their announcement, and what to tell, the worst first.
 pub fn follow<'f>(
     leaks: &[Leak],
     findings: &'f [Finding],

@@ -5,6 +5,8 @@
 //! detection makes the findings that one scan would make. [`follow`] tells which of them are news. [`Folder::commit`] makes
 //! the night the last one.
 //!
+//! [`History`] is the log of all nights at once: it gives the rollup of any night, and a [`Course`] what nights tell.
+//!
 //! # The folder
 //! `state.json`, version [`FORMAT`]; `segments/FIRSTDAY_LASTDAY.NUMBER/DIMENSION@WINDOW/part-0.parquet`, rollups as
 //! [`slowleak_rollup`] stores them, each day in one of them, windows longer than a day by the day; `out/`, the results.
@@ -18,6 +20,7 @@ mod leaks;
 mod ledger;
 mod metrics;
 mod night;
+mod replay;
 mod results;
 mod stamp;
 mod state;
@@ -30,6 +33,7 @@ pub use leaks::{Change, Leak, QUIET_DAYS, Status, follow};
 pub use ledger::Entry;
 pub use metrics::{Measured, last_success, prometheus, with_outbox};
 pub use night::{Counting, Extent, News, Night, count_night, stored_views};
+pub use replay::{Course, History, Past, Told};
 pub use results::{CHANGES, LEAKS, checksums, finding_of, holds, leak_lines};
 pub use stamp::Stamp;
 pub use state::{Counted, FORMAT, Message, Segment, State};

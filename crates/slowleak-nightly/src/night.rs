@@ -166,7 +166,7 @@ pub fn count_night(
 }
 
 /// Fields that a plan for the views asks for.
-fn asked(views: &[View]) -> FieldSet {
+pub(crate) fn asked(views: &[View]) -> FieldSet {
     use slowleak_record::Field::{Key, Time, User};
     fields(views).with(Time).with(Key).with(User)
 }

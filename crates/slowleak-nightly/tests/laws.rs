@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
-use slowleak_nightly::{Counted, Counting, Extent, Folder, Night, NightlyError, count_night};
+use slowleak_nightly::{Counted, Counting, Extent, Folder, History, Night, NightlyError, count_night};
 use slowleak_record::{Mapping, Micros, TimeRange, Window, discover};
 use slowleak_rollup::{Rollup, View, build, fields};
 use slowleak_scan::{Coverage, Decoder, Io, Plan, SUBJECT_HASH_VERSION, ScanOptions};
@@ -154,19 +154,18 @@ fn counted(views: &[View]) -> Counted {
 }
 
 fn night(folder: &Folder, logs: &Path, views: &[View], extent: &Extent) -> Result<Night, NightlyError> {
-    count_night(
-        folder,
-        &discover(&[logs]).unwrap(),
-        &Counting {
-            views,
-            mapping: &Mapping::native(),
-            io: Io::Mmap,
-            decoder: Decoder::Pages,
-            memory: 256 << 20,
-            progress: &|_| (),
-        },
-        extent,
-    )
+    counting(views, |counting| count_night(folder, &discover(&[logs]).unwrap(), counting, extent))
+}
+
+fn counting<T>(views: &[View], with: impl FnOnce(&Counting<'_>) -> T) -> T {
+    with(&Counting {
+        views,
+        mapping: &Mapping::native(),
+        io: Io::Mmap,
+        decoder: Decoder::Pages,
+        memory: 256 << 20,
+        progress: &|_| (),
+    })
 }
 
 fn scan(logs: &Path, views: &[View], range: TimeRange) -> (Rollup, Coverage) {
@@ -275,6 +274,49 @@ proptest! {
             check(&mut folder, dir.path(), &views, &extent, TimeRange { since: None, until })?;
         }
         check(&mut folder, dir.path(), &views, &Extent::default(), TimeRange::default())?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_night_of_history_is_one_scan_of_what_was_there(
+        files in proptest::collection::vec((records(0..16, 30), 0..8_u8), 1..8),
+        sources: bool,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (logs, there) = (dir.path().join("logs"), dir.path().join("there"));
+        fs::create_dir(&logs).unwrap();
+        fs::create_dir(&there).unwrap();
+        let views = views(sources);
+        for (at, (records, without)) in files.iter().enumerate() {
+            write(&path(&logs, at as u8), records, *without);
+        }
+        let midnight = |day: i64| Micros(START + day * Micros::DAY);
+        let history = counting(&views, |counting| {
+            History::count(&discover(&[&logs]).unwrap(), counting, midnight(14), dir.path()).unwrap()
+        });
+        for day in 0..=14 {
+            let until = midnight(day);
+            // A file comes with its first record.
+            for (at, (records, _)) in files.iter().enumerate() {
+                if records.iter().any(|record| record.minute < day * 24 * 60) {
+                    fs::copy(path(&logs, at as u8), path(&there, at as u8)).unwrap();
+                }
+            }
+            let Some(past) = history.until(until, &views).unwrap() else {
+                prop_assert!(fs::read_dir(&there).unwrap().next().is_none());
+                continue;
+            };
+            let (rollup, coverage) = scan(&there, &views, TimeRange { since: None, until: Some(until) });
+            prop_assert_eq!(past.records, coverage.rows.read);
+            let last = coverage.time.unwrap().1;
+            prop_assert!(past.end <= last && Window::HOUR.floor(last) <= past.end);
+            past.rollup.write(&dir.path().join("ours"), 1 << 20).unwrap();
+            rollup.write(dir.path().join("theirs")).unwrap();
+            prop_assert!(contents(&dir.path().join("ours")) == contents(&dir.path().join("theirs")), "day {day}");
+        }
     }
 }
 

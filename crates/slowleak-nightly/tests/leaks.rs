@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends its test")]
 
 use slowleak_detect::{Detector, Finding, Severity};
-use slowleak_nightly::{Leak, Status, Telling, finding_of, follow, json_lines, leak_lines, messages};
+use slowleak_nightly::{Course, Leak, Status, Telling, finding_of, follow, json_lines, leak_lines, messages};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
@@ -225,4 +225,24 @@ fn many_at_once_are_one_message() {
             assert_eq!(one.body["ids"].as_array().unwrap().len(), 21);
         }
     }
+}
+
+#[test]
+fn a_course_knows_first_reports_and_what_was_taken_back() {
+    let mut course = Course::default();
+    let of = |id: &str, key: &str, taken: f64| finding(id, key, 3..9, taken, Severity::Medium);
+    // One leak under two ids, which grows and goes on; another that two nights tell and the next take back.
+    course.night(day(9), &[of("SL-A", "a", 50.0)], day(9));
+    course.night(day(10), &[of("SL-A2", "a", 60.0), of("SL-B", "b", 20.0)], day(10));
+    course.same_night();
+    course.night(day(12), &[of("SL-A2", "a", 70.0)], day(12));
+    course.same_night();
+    let told = course.told();
+    let summary: Vec<_> = told
+        .iter()
+        .map(|told| (told.leak.id.as_str(), told.finding.id.as_str(), told.first_reported, told.nights))
+        .collect();
+    assert_eq!(summary, [("SL-A", "SL-A2", day(9), 5), ("SL-B", "SL-B", day(10), 2)]);
+    assert_eq!((told[0].first.taken, told[0].finding.taken), (50.0, 70.0));
+    assert_eq!((told[0].leak.status, told[1].leak.status), (Status::Ongoing, Status::Withdrawn));
 }

@@ -28,7 +28,7 @@ fn float(values: impl IntoIterator<Item = f64>) -> ArrayRef {
     Arc::new(Float64Array::from_iter_values(values))
 }
 
-fn time(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
+pub(crate) fn time(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
     let values = values.into_iter().map(|time| time.0);
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }

@@ -62,7 +62,10 @@ pub fn write_outputs(out: &Path, run: &Run<'_>) -> Result<(), ReportError> {
 }
 
 /// A Parquet file with fixed settings: nothing of the machine or the moment gets in.
-fn parquet_bytes(batch: &RecordBatch, digest: &str) -> Result<Vec<u8>, parquet::errors::ParquetError> {
+pub(crate) fn parquet_bytes(
+    batch: &RecordBatch,
+    digest: &str,
+) -> Result<Vec<u8>, parquet::errors::ParquetError> {
     let properties = WriterProperties::builder()
         .set_created_by(format!("slowleak {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))

@@ -35,6 +35,22 @@ pub(crate) struct NightAnswer<'a> {
     pub(crate) night: Value,
 }
 
+/// What `replay` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReplayAnswer<'a> {
+    pub(crate) command: &'static str,
+    /// Folder of the results.
+    pub(crate) out: &'a Path,
+    /// When nights were.
+    pub(crate) nights: Vec<String>,
+    /// What they told, one entry a name of settings.
+    pub(crate) settings: Vec<Value>,
+    /// As in `coverage.json`.
+    pub(crate) coverage: Value,
+    /// Wall time a stage, seconds.
+    pub(crate) seconds: Vec<(&'static str, f64)>,
+}
+
 /// A finding.
 #[derive(Debug, Serialize)]
 pub(crate) struct FindingAnswer {

@@ -89,6 +89,7 @@ pub(crate) enum Command {
     Rollup(RollupArgs),
     Detect(DetectArgs),
     Nightly(NightlyArgs),
+    Replay(ReplayArgs),
     Explain(ExplainArgs),
     Evaluate(EvaluateArgs),
 }
@@ -164,7 +165,7 @@ pub(crate) struct ViewArgs {
 const COUNTING: &str = "Counting options";
 
 /// What to judge by.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct JudgeArgs {
     /// Who owns which key: CSV or Parquet with key,owner,issued_at,revoked_at,regions,...
     #[arg(long, value_name = "FILE", help_heading = JUDGING)]
@@ -349,6 +350,55 @@ pub(crate) struct NightlyArgs {
 }
 
 const STATE: &str = "Nightly options";
+
+/// Live through history again: what each night would have told, and when
+///
+/// Counts the log once, then judges it as it was on each night, with only the records before it, and follows what was
+/// found from night to night as nightly does. Writes replay.parquet: of every leak when it was first reported, how long
+/// after it began, and how many accounts were taken by then.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  slowleak replay logs/ --out replayed --from 2025-06-01 --to 2025-12-01
+  slowleak replay logs/ --out replayed --from 2025-06-01 --to 2025-12-01 --every 7d
+  slowleak replay logs/ --out replayed --from 2025-06-01 --to 2025-12-01 --settings with-people=people.toml
+  slowleak replay logs/ --out replayed --from 2025-06-01 --to 2025-12-01 --format json | jq .settings[0].leaks")]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The first night: a midnight, UTC. It knows all records before it
+    #[arg(long, value_name = "T", value_parser = time, help_heading = NIGHTS)]
+    pub(crate) from: Micros,
+    /// The last night
+    #[arg(long, value_name = "T", value_parser = time, help_heading = NIGHTS)]
+    pub(crate) to: Micros,
+    /// From one night to the next, in whole days
+    #[arg(long, value_name = "LENGTH", default_value = "1d", help_heading = NIGHTS)]
+    pub(crate) every: Window,
+    /// Replay the same log by the settings of another file, too; may be repeated. Those that flags and --config give are
+    /// called default
+    #[arg(long = "settings", value_name = "NAME=FILE", value_parser = named_file, help_heading = NIGHTS)]
+    pub(crate) settings: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+const NIGHTS: &str = "Replay options";
+
+/// A name and a file, as in `strict=strict.toml`.
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), PathBuf::from(file)))
+        }
+        _ => Err("write a name and a settings file, as in strict=strict.toml".to_owned()),
+    }
+}
 
 /// What becomes of the records of a file that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]

@@ -55,6 +55,19 @@ pub(crate) fn refuse_out_among_logs(paths: &[PathBuf], out: &Path) -> Result<(),
     }
 }
 
+/// Refuses an `out` with the findings of a scan: its `coverage.json` speaks of these, and would be replaced.
+///
+/// # Errors
+/// Names them.
+pub(crate) fn refuse_other_results(out: &Path) -> Result<(), Failure> {
+    let findings = out.join("findings.parquet");
+    if findings.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let cause = "--out holds the results of another command";
+    Err(Failure::at(&findings, cause, "choose another --out"))
+}
+
 /// Refuses to replace those of the results `replaced` in `out` that no run of this program wrote: a table of
 /// that name may be somebody's work.
 ///

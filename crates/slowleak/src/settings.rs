@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use slowleak_detect::{DetectConfig, Severity, Suppression};
 use slowleak_nightly::{Extent, Webhook};
-use slowleak_record::{Mapping, TimeRange, Window};
+use slowleak_record::{Mapping, Micros, TimeRange, Window};
 use slowleak_rollup::{Memory, Metric, View};
 use slowleak_scan::{Decoder as ScanDecoder, Io as ScanIo};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::cli::{
-    Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, LogArgs, NightlyArgs, Removed, ViewArgs,
+    Cli, Command, CommonArgs, Decoder, InputArgs, Io, JudgeArgs, LogArgs, NightlyArgs, Removed, ReplayArgs,
+    ViewArgs,
 };
 use crate::config::ConfigFile;
 use crate::failure::Failure;
@@ -45,6 +46,7 @@ pub(crate) enum Job {
     Rollup(Rollup),
     Detect(Detect),
     Nightly(Box<Nightly>),
+    Replay(Replay),
     Explain(Explain),
     Evaluate(Evaluate),
 }
@@ -164,6 +166,24 @@ pub(crate) struct Nightly {
 }
 
 #[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) input: Input,
+    pub(crate) out: PathBuf,
+    /// Midnights, ascending, at least one.
+    pub(crate) nights: Vec<Micros>,
+    pub(crate) counting: Counting,
+    /// Those of the command line first.
+    pub(crate) variants: Vec<Variant>,
+}
+
+/// Settings that history is replayed by.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    pub(crate) judging: Judging,
+}
+
+#[derive(Debug)]
 pub(crate) struct Explain {
     pub(crate) id: String,
     pub(crate) out: PathBuf,
@@ -224,6 +244,7 @@ impl Settings {
                 judging: judging(args.judge, config),
             }),
             Command::Nightly(args) => Job::Nightly(Box::new(nightly(args, config)?)),
+            Command::Replay(args) => Job::Replay(replay(args, config)?),
             Command::Explain(args) => Job::Explain(Explain { id: args.id, out: args.out }),
             Command::Evaluate(args) => {
                 Job::Evaluate(Evaluate { out: args.out, truth: args.truth, min_severity: args.min_severity })
@@ -295,6 +316,56 @@ fn nightly(args: NightlyArgs, config: ConfigFile) -> Result<Nightly, Failure> {
     })
 }
 
+/// The name of the settings that flags and `--config` give.
+const DEFAULT: &str = "default";
+
+fn replay(args: ReplayArgs, config: ConfigFile) -> Result<Replay, Failure> {
+    let nights = nights(args.from, args.to, args.every)?;
+    let mut others: Vec<Variant> = Vec::new();
+    for (name, path) in args.settings {
+        let other = ConfigFile::read(&path)?;
+        let used = name == DEFAULT || others.iter().any(|other| other.name == name);
+        let wrong = if used {
+            Some("that name is taken (choose another)")
+        } else if !other.views.is_empty() || other.window.is_some() {
+            Some("what is counted is common to all: it can not have views or a window (take them out)")
+        } else if other.preset.is_some() || other.map.is_some() {
+            Some("what is read is common to all: it can not have a preset or a map (take it out)")
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            return Err(Failure::Usage(format!("--settings {name}={}: {wrong}", path.display())));
+        }
+        others.push(Variant { name, judging: judging(args.judge.clone(), other) });
+    }
+    let (input, counting) = (log(args.log, TimeRange::default(), &config)?, counting(args.view, &config));
+    let mut variants = vec![Variant { name: DEFAULT.to_owned(), judging: judging(args.judge, config) }];
+    variants.extend(others);
+    Ok(Replay { input, out: args.out, nights, counting, variants })
+}
+
+/// The nights from one midnight to another, both included.
+fn nights(from: Micros, to: Micros, every: Window) -> Result<Vec<Micros>, Failure> {
+    for (flag, time) in [("--from", from), ("--to", to)] {
+        if Window::DAY.floor(time) != time {
+            return Err(Failure::Usage(format!(
+                "{flag} {time} is no midnight, UTC: what is counted can be cut by the day alone (give a date)"
+            )));
+        }
+    }
+    if from > to {
+        return Err(Failure::Usage(format!(
+            "--from {from} is after --to {to}: no night lies between (swap or correct them)"
+        )));
+    }
+    if every < Window::DAY {
+        return Err(Failure::Usage(format!("--every {every} is less than a day (give 1d or more)")));
+    }
+    let steps = (from.0..to.0).step_by(usize::try_from(every.micros()).unwrap_or(usize::MAX));
+    Ok(steps.chain([to.0]).map(Micros).collect())
+}
+
 fn io(flag: Option<Io>, config: &ConfigFile) -> ScanIo {
     match flag.or(config.io).unwrap_or(Io::Mmap) {
         Io::Mmap => ScanIo::Mmap,
@@ -321,6 +392,7 @@ fn served(asked: Option<usize>, job: &Job) -> (Option<usize>, Option<String>) {
         Job::Scan(scan) => &scan.counting,
         Job::Rollup(rollup) => &rollup.counting,
         Job::Nightly(nightly) => &nightly.counting,
+        Job::Replay(replay) => &replay.counting,
         _ => return (asked, None),
     };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);

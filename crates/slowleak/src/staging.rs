@@ -85,6 +85,15 @@ impl Staging {
         self.staged.path()
     }
 
+    /// A folder beside the staged entries for what no result is: gone when dropped, or with the next run.
+    ///
+    /// # Errors
+    /// It can not be made.
+    pub(crate) fn scratch(&self) -> Result<TempDir, Failure> {
+        let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&self.out);
+        made.map_err(|error| unwritable(&self.out, &error))
+    }
+
     /// Moves every staged entry to its place, in place of those of the same name, and takes away `stale`
     /// entries of an earlier run that this one did not write again.
     ///

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reaches a result file.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
@@ -123,8 +124,23 @@ pub(crate) fn tell(failure: &Failure) {
     let _ = writeln!(err, "{label}error:{label:#} {}", visible_lines(&failure.to_string()));
 }
 
+thread_local! {
+    static HUSHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something that may [`warn`], and lets none of it be heard: it is said once for many.
+pub(crate) fn hushed<T>(what: impl FnOnce() -> T) -> T {
+    HUSHED.set(true);
+    let done = what();
+    HUSHED.set(false);
+    done
+}
+
 /// Warns on standard error; `--quiet` does not silence it, for it is about what a result lacks.
 pub(crate) fn warn(text: &str) {
+    if HUSHED.get() {
+        return;
+    }
     let label = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Yellow.into()));
     let mut err = anstream::stderr().lock();
     // As above.

@@ -7,6 +7,7 @@ mod explain;
 mod generate;
 mod inspect;
 mod nightly;
+mod replay;
 mod rollup;
 mod scan;
 
@@ -24,6 +25,7 @@ pub(crate) fn run(job: Job, terminal: &Terminal) -> Result<Completion, Failure> 
         Job::Rollup(rollup) => rollup::run(&rollup, terminal),
         Job::Detect(detect) => detect::run(&detect, terminal),
         Job::Nightly(nightly) => nightly::run(&nightly, terminal),
+        Job::Replay(replay) => replay::run(&replay, terminal),
         Job::Explain(explain) => explain::run(&explain, terminal),
         Job::Evaluate(evaluate) => evaluate::run(&evaluate, terminal),
     }

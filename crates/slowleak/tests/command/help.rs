@@ -6,8 +6,9 @@ use crate::support::{command, ran};
 fn help_texts() {
     let main = ran(command().arg("--help")).exits(0).stdout;
     insta::assert_snapshot!("slowleak", main);
-    for name in ["demo", "generate", "inspect", "scan", "rollup", "detect", "nightly", "explain", "evaluate"]
-    {
+    for name in [
+        "demo", "generate", "inspect", "scan", "rollup", "detect", "nightly", "replay", "explain", "evaluate",
+    ] {
         assert!(main.contains(name), "{name} is not in the list of commands");
         insta::assert_snapshot!(name, ran(command().args([name, "--help"])).exits(0).stdout);
     }

@@ -11,6 +11,7 @@ mod inspect;
 mod nightly;
 mod outputs;
 mod reconnaissance;
+mod replay;
 mod reproducible;
 mod rules;
 mod support;

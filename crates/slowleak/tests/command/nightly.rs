@@ -22,7 +22,7 @@ const OF_A_SCAN: [&str; 7] = [
 ];
 
 /// A file a day, of six weeks; from day 30 on one key reads far more than before.
-fn day_of_log(dir: &Path, day: i64) {
+pub(crate) fn day_of_log(dir: &Path, day: i64) {
     let path = dir.join(format!("logs/day-{day:02}.parquet"));
     let start = START + day * DAY;
     let mut records: Vec<(i64, String, i64)> =
@@ -54,9 +54,9 @@ fn day_of_log(dir: &Path, day: i64) {
 }
 
 /// The owner of the key left on the day before: every use from day 30 on is misuse, which one night tells.
-const KNOWN: &str = "--keys {}/keys.csv --people {}/people.csv";
+pub(crate) const KNOWN: &str = "--keys {}/keys.csv --people {}/people.csv";
 
-fn registry(dir: &Path) {
+pub(crate) fn registry(dir: &Path) {
     fs::write(dir.join("keys.csv"), "key,owner\nkey-3,eve\n").unwrap();
     fs::write(dir.join("people.csv"), "user,left_at\neve,2025-01-31\n").unwrap();
 }
@@ -71,7 +71,7 @@ fn same_as_a_scan(dir: &Path) {
     }
 }
 
-fn lines(path: &Path) -> Vec<serde_json::Value> {
+pub(crate) fn lines(path: &Path) -> Vec<serde_json::Value> {
     fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
