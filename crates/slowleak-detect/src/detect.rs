@@ -11,7 +11,6 @@ use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
-use crate::gap;
 use crate::leak::Writer;
 use crate::leak::fold::fold;
 use crate::leak::phases::phases;
@@ -100,9 +99,6 @@ pub fn detect<'k, L: Lookup>(
     let leaks = phases(folds, &slices);
     let mut findings: Vec<Finding> =
         leaks.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
-    let mut gaps = gap::gaps(&log, rollup)?;
-    gap::name(&mut gaps, &mut findings);
-    findings.extend(gaps);
     rank(&mut findings);
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));

@@ -91,13 +91,11 @@ pub enum Detector {
     Novelty,
     /// In a few days many objects that the key or user had never used before.
     Reconnaissance,
-    /// Records of the log itself are missing: it is silent, or thinned throughout.
-    LogGap,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -114,7 +112,6 @@ impl Detector {
         Self::Swap,
         Self::Novelty,
         Self::Reconnaissance,
-        Self::LogGap,
     ];
 
     /// The word of the contract.
@@ -136,7 +133,6 @@ impl Detector {
             Self::Swap => "swap",
             Self::Novelty => "novelty",
             Self::Reconnaissance => "reconnaissance",
-            Self::LogGap => "log_gap",
         }
     }
 
@@ -153,7 +149,6 @@ impl Detector {
                 | Self::Swap
                 | Self::Novelty
                 | Self::Reconnaissance
-                | Self::LogGap
         )
     }
 }

@@ -17,7 +17,6 @@ mod config;
 mod days;
 mod detect;
 mod finding;
-mod gap;
 mod leak;
 mod novelty;
 mod pattern;

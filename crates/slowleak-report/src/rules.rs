@@ -20,8 +20,7 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         | Detector::Profile
         | Detector::Swap
         | Detector::Novelty
-        | Detector::Reconnaissance
-        | Detector::LogGap => None,
+        | Detector::Reconnaissance => None,
     }
 }
 

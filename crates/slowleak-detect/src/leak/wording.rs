@@ -159,7 +159,7 @@ fn date(time: Micros) -> String {
     time.to_string().chars().take(10).collect()
 }
 
-pub(crate) fn minute(time: Micros) -> String {
+fn minute(time: Micros) -> String {
     time.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }
 

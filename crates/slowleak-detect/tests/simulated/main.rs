@@ -6,7 +6,6 @@ mod answers;
 mod births;
 mod bursts;
 mod causes;
-mod gaps;
 mod novelty;
 mod phases;
 mod profile;
