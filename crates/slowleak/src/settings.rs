@@ -171,6 +171,8 @@ pub(crate) struct Replay {
     pub(crate) out: PathBuf,
     /// Midnights, ascending, at least one.
     pub(crate) nights: Vec<Micros>,
+    /// Whether the settings let nights forget days, which a replay does not.
+    pub(crate) forgets: bool,
     pub(crate) counting: Counting,
     /// Those of the command line first.
     pub(crate) variants: Vec<Variant>,
@@ -340,9 +342,10 @@ fn replay(args: ReplayArgs, config: ConfigFile) -> Result<Replay, Failure> {
         others.push(Variant { name, judging: judging(args.judge.clone(), other) });
     }
     let (input, counting) = (log(args.log, TimeRange::default(), &config)?, counting(args.view, &config));
+    let forgets = config.nightly.keep_days.is_some();
     let mut variants = vec![Variant { name: DEFAULT.to_owned(), judging: judging(args.judge, config) }];
     variants.extend(others);
-    Ok(Replay { input, out: args.out, nights, counting, variants })
+    Ok(Replay { input, out: args.out, nights, forgets, counting, variants })
 }
 
 /// The nights from one midnight to another, both included.

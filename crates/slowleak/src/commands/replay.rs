@@ -22,7 +22,7 @@ use crate::terminal::{Terminal, count, hushed, warn};
 const WRITTEN: [&str; 2] = ["replay.parquet", "coverage.json"];
 
 pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, Failure> {
-    let Replay { input, out, nights, counting, variants } = settings;
+    let Replay { input, out, nights, forgets, counting, variants } = settings;
     let files = discover(&input.paths)?;
     refuse_out_among_logs(&input.paths, out)?;
     refuse_overlap(&files, out)?;
@@ -67,6 +67,9 @@ pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, 
         warn(&format!(
             "the log ends at {end}, before --from {first}: every night tells the same (correct --from)"
         ));
+    }
+    if *forgets {
+        warn("keep_days of [nightly] is not heeded: every night knows the whole log before it (take it out)");
     }
     watch.lap("count");
 

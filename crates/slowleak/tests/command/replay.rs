@@ -190,7 +190,12 @@ fn what_can_not_be_read_is_told_and_nights_without_records_say_nothing() {
     assert!(ran.stdout.contains("19 nights"), "{}", ran.stdout);
     assert!(ran.stdout.contains("Nothing was told"), "{}", ran.stdout);
     slowleak(dir.path(), &format!("{nights} --strict")).exits(1).says(&["--strict", "day-01.parquet"]);
-    slowleak(dir.path(), "replay {}/logs --out {}/late --from 2025-03-01 --to 2025-03-02")
-        .exits(3)
-        .says(&["the log ends at 2025-01-03", "--from"]);
+    fs::write(dir.path().join("keep.toml"), "[nightly]\nkeep_days = 2\n").unwrap();
+    let late = "replay {}/logs --out {}/late --from 2025-03-01 --to 2025-03-02 --config {}/keep.toml";
+    slowleak(dir.path(), late).exits(3).says(&[
+        "the log ends at 2025-01-03",
+        "--from",
+        "keep_days",
+        "not heeded",
+    ]);
 }
