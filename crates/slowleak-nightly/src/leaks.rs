@@ -126,7 +126,7 @@ pub fn follow<'f>(
     for (at, finding) in findings.iter().enumerate() {
         let mut of_finding = (0..living.len()).filter(|leak| places[*leak] == Some(at));
         let Some(first) = of_finding.next() else {
-            let leak = born(finding, living.iter().chain(&rest), end);
+            let leak = born(finding, &living, &rest, end);
             changes.push(Change {
                 leak: leak.clone(),
                 status: Status::New,
@@ -181,9 +181,9 @@ fn place(leak: &Leak, findings: &[&Finding], held: &BTreeSet<&str>) -> Option<us
     best.map(|(at, _)| at)
 }
 
-fn born<'l>(finding: &Finding, known: impl Iterator<Item = &'l Leak> + Clone, end: Micros) -> Leak {
+fn born(finding: &Finding, living: &[Leak], others: &[Leak], end: Micros) -> Leak {
     // A leak that was announced under this id may have moved to another since.
-    let taken = |id: &str| known.clone().any(|leak| leak.id == id);
+    let taken = |id: &str| living.iter().chain(others).any(|leak| leak.id == id);
     let ids = std::iter::once(finding.id.clone()).chain((2..).map(|n| format!("{}.{n}", finding.id)));
     let id = ids.into_iter().find(|id| !taken(id)).unwrap_or_else(|| finding.id.clone());
     let mut leak = Leak {

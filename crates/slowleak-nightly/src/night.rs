@@ -138,7 +138,7 @@ pub fn count_night(
     for range in again.ranges() {
         let days: Days = range.clone().collect();
         let needed = needed_again(&next, &days, &listed, folder)?;
-        let recounted = counter.count(&needed, Some(range.clone()))?;
+        let recounted = counter.count(&needed, Some(range))?;
         if let Some(lost) = recounted.others.rejected_files.first() {
             let cause = format!("could be read before, and can not now: {}", lost.reason);
             return Err(InputError::new(&lost.path, cause)
@@ -299,18 +299,18 @@ impl Counter<'_> {
     fn count(
         &self,
         files: &[InputFile],
-        days: Option<std::ops::Range<i64>>,
+        days: Option<&std::ops::Range<i64>>,
     ) -> Result<Counted, NightlyError> {
         if files.is_empty() {
             return Ok(Counted { counts: None, accounts: Vec::new(), others: Coverage::default() });
         }
         let instant = |day: i64| Micros(day.saturating_mul(Micros::DAY));
-        let end = days.as_ref().map(|days| instant(days.end));
+        let end = days.map(|days| instant(days.end));
         let until = match (end, self.until) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let range = TimeRange { since: days.as_ref().map(|days| instant(days.start)), until };
+        let range = TimeRange { since: days.map(|days| instant(days.start)), until };
         let Counting { mapping, io, decoder, memory, progress, .. } = *self.counting;
         let options = ScanOptions { range, io, decoder };
         let plan = Plan::new(files, mapping, fields(&self.stored), &options);

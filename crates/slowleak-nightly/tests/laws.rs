@@ -35,7 +35,6 @@ enum Deed {
     /// A file of one day's records, with a few of other days.
     Write {
         name: u8,
-        day: i64,
         records: Vec<Record>,
         late: Vec<Record>,
         without: u8,
@@ -76,7 +75,6 @@ fn deed() -> impl Strategy<Value = Deed> {
     let write = (0..12_u8, 0..16_i64, 0..8_u8).prop_flat_map(|(name, day, without)| {
         (records(day..day + 1, 25), records(0..16, 3)).prop_map(move |(records, late)| Deed::Write {
             name,
-            day,
             records,
             late,
             without,

@@ -72,7 +72,7 @@ pub(super) fn into_segments(
         next.segments.insert(name, Segment::new(&days));
         return Ok(());
     }
-    unite(next, counter, written.into_iter().chain(handed_on).collect(), &days)
+    unite(next, counter, &written.into_iter().chain(handed_on).collect::<Vec<_>>(), &days)
 }
 
 /// Makes as few segments as there should be.
@@ -90,7 +90,7 @@ pub(super) fn compact(next: &mut State, counter: &Counter<'_>) -> Result<(), Nig
             many.into_iter().map(|(name, segment)| (name.clone(), segment.days())).collect();
         let days: Days = parts.iter().flat_map(|(_, days)| days.iter().collect::<Vec<_>>()).collect();
         parts.iter().for_each(|(name, _)| drop(next.segments.remove(name)));
-        unite(next, counter, parts, &days)?;
+        unite(next, counter, &parts, &days)?;
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn keep_days(next: &mut State, kept: impl Fn(i64) -> bool) {
 fn unite(
     next: &mut State,
     counter: &Counter<'_>,
-    parts: Vec<(String, Days)>,
+    parts: &[(String, Days)],
     days: &Days,
 ) -> Result<(), NightlyError> {
     let folder = counter.segments();
