@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -291,7 +292,7 @@ fn a_night_that_is_killed_anywhere_leaves_no_trace() {
         // As it would have been typed in full: what reports tell of paths must be the same.
         let full =
             |word: &str| if word == "logs" || word == "state" { dir.path().join(word) } else { word.into() };
-        let mut child = command().args(arguments.map(full)).spawn().unwrap();
+        let mut child = command().args(arguments.map(full)).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(whole.mul_f64(f64::from(kill) / 19.0));
         let _ = child.kill();
         child.wait().unwrap();
