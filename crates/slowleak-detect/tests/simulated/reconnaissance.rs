@@ -133,7 +133,8 @@ fn a_key_is_not_blamed_for_what_its_new_user_knew() {
         tables.push(rollup("key+user@1d:events", &[pairs("kim", 7, 100..180), pairs("kim", 8, 0..100)]));
         let first = if knew { 20 } else { 101 };
         let use_of = |object: usize| {
-            let counts = (0..DAYS).map(|day| f64::from(u8::from(day == first))).collect();
+            let then = 100 + object % 3;
+            let counts = (0..DAYS).map(|day| f64::from(u8::from(day == first || day == then))).collect();
             (format!("kim + o{object:03}"), counts)
         };
         tables.push(rollup("user+object@1d:events", &(80..110).map(use_of).collect::<Vec<_>>()));
