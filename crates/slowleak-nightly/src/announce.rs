@@ -111,7 +111,7 @@ fn detail(change: &Change<'_>) -> String {
 /// More than so many at once are one message: most receivers take about one a second, and nobody reads more.
 const MANY: usize = 20;
 
-/// The messages about what became this bad tonight: new findings, and those that have grown to it; of more than [`MANY`] one
+/// The messages about what became this bad tonight: new findings, and those that have grown to it; of more than `MANY` one
 /// message, with their ids, the worst first.
 pub fn messages(
     changes: &[Change<'_>],
