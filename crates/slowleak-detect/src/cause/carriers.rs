@@ -106,8 +106,9 @@ impl Carriers<'_> {
 
     /// How much of the carrier's part is its way of working.
     ///
-    /// Either whatever else it did rose many times, too: who leaks adds to one place and leaves the rest as it is. Or its share of work that falls here is what it was: then the excess is of its whole activity, which has
-    /// been judged. Or it came here from elsewhere and did no more in all, where as much more would have shown.
+    /// Either whatever else it did rose many times, too, and by no less: who leaks adds to one place and leaves the rest as
+    /// it is. Or its share of work that falls here is what it was: then the excess is of its whole activity, which has been
+    /// judged. Or it came here from elsewhere and did no more in all, where as much more would have shown.
     fn explained(
         &self,
         rise: &Rise<'_>,
