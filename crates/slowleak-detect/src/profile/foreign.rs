@@ -22,7 +22,7 @@ use crate::rate::part::Part;
 const AWAY_DAYS: usize = 28;
 /// The peers' profile counts as much as this many of an entity's own accesses: as few as an entity needs to be tested.
 const PRIOR_EVENTS: f64 = 20.0;
-/// Days are judged of which an entity's own accesses say at least this much more than the prior does. Where the prior speaks,
+/// Days are judged of which an entity's own accesses say at least three times as much as the prior does. Where the prior speaks,
 /// everything is foreign by half, to a robot of two tables as to anybody; its habit, learnt from better known days, is not.
 const LEAST_KNOWN: f64 = 3.0 * PRIOR_EVENTS;
 
