@@ -44,12 +44,16 @@ impl<'a> From<&'a Registry> for Known<'a> {
 ///
 /// # Errors
 /// The cells of such an entity can not be had.
-pub fn detect<'k, L: Lookup>(
+pub fn detect<'k, L>(
     days: &[DayTable],
     rollup: &L,
     known: impl Into<Known<'k>>,
     config: &DetectConfig,
-) -> Result<Detection, L::Error> {
+) -> Result<Detection, L::Error>
+where
+    L: Lookup + Sync,
+    L::Error: Send,
+{
     let Known { registry, issues } = known.into();
     let Some(grid) = Grid::of(days) else { return Ok(Detection::default()) };
     let events = finest(days.iter());
@@ -63,16 +67,24 @@ pub fn detect<'k, L: Lookup>(
     let log = Log { grid: &grid, dailies: &dailies, sketched: &sketched, slices: &slices, registry, config };
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
-    let shares = Shares::of(&log);
-    let rates = Rates::run(log, shares.as_ref());
-    let births = Births::run(log);
-    let bursts = Bursts::run(log, rollup)?;
-    let parts = Parts::of(&log);
-    let profiles = Profiles::run(log, &parts);
-    let exchanges = Exchanges::read(log, rollup)?;
-    let novelty = Novelty::run(log, &events);
+    let (shares, parts) = rayon::join(|| Shares::of(&log), || Parts::of(&log));
+    // None of them asks another, and each has stretches that one thread does alone.
+    let ((rates, bursts), ((births, profiles), (exchanges, (novelty, explorers)))) = rayon::join(
+        || rayon::join(|| Rates::run(log, shares.as_ref()), || Bursts::run(log, rollup)),
+        || {
+            rayon::join(
+                || rayon::join(|| Births::run(log), || Profiles::run(log, &parts)),
+                || {
+                    rayon::join(
+                        || Exchanges::read(log, rollup),
+                        || rayon::join(|| Novelty::run(log, &events), || Reconnaissance::run(log)),
+                    )
+                },
+            )
+        },
+    );
+    let (bursts, exchanges) = (bursts?, exchanges?);
     let of_novelty = novelty.as_ref().map_or(0, Novelty::tails);
-    let explorers = Reconnaissance::run(log);
     let tails = rates.tails()
         + births.tails()
         + bursts.tails()

@@ -232,7 +232,7 @@ fn rejections(coverage: &Coverage) -> (String, String) {
 pub(crate) fn judge(
     gather: Gather<'_>,
     written: &[Written],
-    rollup: &impl Lookup<Error = RollupError>,
+    rollup: &(impl Lookup<Error = RollupError> + Sync),
     outside: &Outside,
     judging: &Judging,
 ) -> Result<(Detection, Option<RegistryMatch>), Failure> {
