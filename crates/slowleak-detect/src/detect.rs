@@ -11,6 +11,7 @@ use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::slices::Slices;
 use crate::finding::{Detection, Finding, Scope};
+use crate::gap;
 use crate::leak::Writer;
 use crate::leak::fold::fold;
 use crate::leak::phases::phases;
@@ -111,6 +112,9 @@ where
     let leaks = phases(folds, &slices);
     let mut findings: Vec<Finding> =
         leaks.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
+    let mut gaps = gap::gaps(&log, rollup)?;
+    gap::name(&mut gaps, &mut findings);
+    findings.extend(gaps);
     rank(&mut findings);
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));

@@ -17,6 +17,7 @@ mod config;
 mod days;
 mod detect;
 mod finding;
+mod gap;
 mod leak;
 mod novelty;
 mod pattern;

@@ -159,7 +159,7 @@ fn date(time: Micros) -> String {
     time.to_string().chars().take(10).collect()
 }
 
-fn minute(time: Micros) -> String {
+pub(crate) fn minute(time: Micros) -> String {
     time.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }
 

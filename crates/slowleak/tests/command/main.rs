@@ -5,6 +5,7 @@
 mod bad_input;
 mod demo;
 mod exit_codes;
+mod gaps;
 mod help;
 mod hostile;
 mod inspect;
