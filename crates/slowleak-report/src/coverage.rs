@@ -18,7 +18,8 @@ struct CoverageJson<'a> {
     rows: Rows,
     rejected: Vec<Rejected>,
     gaps: Vec<Gap>,
-    /// Stretches in which records are missing, as far as findings tell of them; silent ones are gaps, too, if they are empty.
+    /// Stretches in which records are missing, of the log or of one key, user, object or source, as far as findings tell of
+    /// them; those in which the log is empty are gaps, too.
     thinned: Vec<Thinned<'a>>,
     columns: Columns<'a>,
     time: Stretch,
@@ -127,6 +128,9 @@ struct Gap {
 #[derive(Serialize)]
 struct Thinned<'a> {
     finding_id: &'a str,
+    severity: &'static str,
+    dimension: String,
+    entity: &'a str,
     start: String,
     end: String,
     hours: i64,
@@ -199,6 +203,9 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, serde_json::Error> {
             .filter(|finding| finding.detector == Detector::LogGap)
             .map(|finding| Thinned {
                 finding_id: &finding.id,
+                severity: finding.severity.name(),
+                dimension: finding.dimension.to_string(),
+                entity: &finding.entity,
                 start: finding.start.to_string(),
                 end: finding.end.to_string(),
                 hours: hours(finding.start, finding.end),

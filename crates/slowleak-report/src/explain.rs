@@ -2,7 +2,7 @@
 
 use slowleak_detect::{Detector, Evidence, Finding};
 use slowleak_record::Micros;
-use slowleak_rollup::Metric;
+use slowleak_rollup::{Dimension, Metric};
 
 use crate::escape::{brief, visible};
 use crate::layout::{BOLD, Sheet, severity_style};
@@ -179,16 +179,23 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             words::full(leading.expected),
             words::full(leading.observed)
         ),
-        Detector::LogGap => format!(
+        Detector::LogGap if leading.dimension == Dimension::LOG => format!(
             "The log holds {level} {unit} a day. By the same hours of the week in the four weeks before and after, at the \
              level of the days next to it (the lower of the two), {expected}{each} are expected in the interval. Seen were \
              {observed}{each}. {}",
             if leading.observed <= 0.1 * leading.expected {
                 "So complete a silence is that of the log, or of everything that writes to it."
             } else {
-                "The largest keys and objects have lost alike, no more unevenly than an ordinary week is spread: holidays \
-                 and slow times, which have been looked at the same way, take from some and not from others."
+                "The largest keys and objects have lost alike, no more unevenly than records taken out at random leave an \
+                 ordinary week: holidays and slow times, which have been looked at the same way, take from some and not \
+                 from others."
             }
+        ),
+        Detector::LogGap => format!(
+            "It has {level} {unit} a day, and some in nearly every hour of its life. By the same hours of the week in the \
+             four weeks before and after, at the level of the days next to it (the lower of the two) and no more than \
+             what the whole log has left in those hours, {expected}{each} are expected in the interval. Seen was none, \
+             and then it came back."
         ),
         _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
@@ -227,7 +234,10 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
                     "how rarely so many accesses, so many of them on one object and so many from sources of its own are \
                      seen at the start"
                 }
-                Detector::LogGap => "the log-likelihood ratio of so few records against those expected",
+                Detector::LogGap if leading.dimension == Dimension::LOG => {
+                    "the log-likelihood ratio of so few records against those expected"
+                }
+                Detector::LogGap => "the records that are missing, which by chance alone is minus the logarithm of its odds",
                 Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
                 Detector::Reconnaissance => {
                     "the log-likelihood ratio of so many objects against those that its accesses lead to expect"
@@ -410,7 +420,11 @@ pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
             format!("An outage on record for {span}: then others who depend on the data missed it, too."),
             "Files that come late, or were left out when the log was collected: count what the source still holds."
                 .to_owned(),
-            "A day off for everybody, where nothing but people writes to the log.".to_owned(),
+            if finding.dimension == Dimension::LOG {
+                "A day off for everybody, where nothing but people writes to the log.".to_owned()
+            } else {
+                "Something that was shut down for that time, or whose work another did: ask whoever runs it.".to_owned()
+            },
         ];
     }
     let mut doubts =

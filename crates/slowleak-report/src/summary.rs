@@ -275,9 +275,11 @@ fn read(sheet: &mut Sheet, coverage: Option<&Coverage>) {
     }
 }
 
-/// What findings say of records that are missing in the log, in one sentence; empty where they say nothing.
+/// What findings say of records that are missing in the log, in one sentence; empty where they say nothing, or know an
+/// honest cause.
 pub(crate) fn missing(run: &Run<'_>) -> Vec<String> {
-    let gaps: Vec<&Finding> = run.reported().filter(|finding| finding.detector == Detector::LogGap).collect();
+    let unexplained = |finding: &&Finding| finding.detector == Detector::LogGap && finding.cause.is_none();
+    let gaps: Vec<&Finding> = run.reported().filter(unexplained).collect();
     let Some(first) = gaps.iter().max_by_key(|gap| (gap.end.0 - gap.start.0, -gap.start.0)) else {
         return Vec::new();
     };

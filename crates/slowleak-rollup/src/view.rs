@@ -46,6 +46,12 @@ impl Dimension {
     }
 }
 
+impl From<Field> for Dimension {
+    fn from(field: Field) -> Self {
+        Self(vec![field])
+    }
+}
+
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::LOG {

@@ -25,6 +25,29 @@ pub(crate) const SILENT: f64 = 0.1;
 /// Share of the days of a log that have an empty hour from which it is one that sleeps.
 const SLEEPS: f64 = 0.1;
 
+/// Deviations above the usual scatter from which the hours after a stretch have made up for it: one in a hundred stretches.
+const MADE_UP: f64 = 2.3263;
+/// Share of ordinary stretches above the quantile from which that scatter is read...
+const HIGH: f64 = 0.1;
+/// ...and that quantile of a normal distribution.
+const HIGH_DEVIATIONS: f64 = 1.2816;
+/// Logarithms of totals never scatter by less.
+const LEAST_SCATTER: f64 = 0.01;
+
+/// Hour of the grid that holds `time`, where it lies on the grid.
+pub(crate) fn position(grid: &Grid, time: Micros) -> Option<usize> {
+    let day = grid.day(time)?;
+    Some(day * DAY + ((time.0 - grid.start(day).0) / Micros::HOUR) as usize)
+}
+
+/// Hours after a stretch in which more was done than these hours expect.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MadeUp {
+    pub(crate) hours: usize,
+    pub(crate) observed: f64,
+    pub(crate) expected: f64,
+}
+
 /// See the module. Positions are hours from the start of the grid.
 pub(crate) struct Hours {
     start: Micros,
@@ -57,7 +80,8 @@ impl Hours {
         Self::new(grid.start(0), counts, &logged)
     }
 
-    fn new(start: Micros, counts: Vec<f64>, logged: &[bool]) -> Option<Self> {
+    /// The same of any counts by hour; `logged` says which days have records at all.
+    pub(crate) fn new(start: Micros, counts: Vec<f64>, logged: &[bool]) -> Option<Self> {
         let first = counts.iter().position(|count| *count > 0.0)?;
         let last = counts.iter().rposition(|count| *count > 0.0)?;
         let judged = first + 1..(last + 1).saturating_sub(DAY).max(first + 1);
@@ -100,14 +124,63 @@ impl Hours {
 
     /// Records that a stretch is expected to have.
     pub(crate) fn expected(&self, hours: &Range<usize>) -> f64 {
-        let level = |side: Range<usize>| {
-            let sum = |of: usize| self.sums[of][side.end] - self.sums[of][side.start];
-            (sum(2) + 1.0) / (sum(3) + 1.0)
-        };
-        let before = level(hours.start.saturating_sub(SIDE)..hours.start);
-        let after = level(hours.end..(hours.end + SIDE).min(self.len()));
-        let usual = self.sums[1][hours.end] - self.sums[1][hours.start];
-        usual * before.min(after).min(1.0)
+        let before = self.level(hours.start.saturating_sub(SIDE)..hours.start);
+        let after = self.level(hours.end..(hours.end + SIDE).min(self.len()));
+        self.usual(hours) * before.min(after).min(1.0)
+    }
+
+    /// What was left undone in a stretch is done after it, and what was done and is not in the log is not. The hours after
+    /// a stretch, as many as it has and no more than a day, if they have more records than 99 of 100 such hours: by what is
+    /// usual, at the level of the day before the stretch and of the day after these hours.
+    pub(crate) fn made_up(&self, stretch: &Range<usize>) -> Option<MadeUp> {
+        let rise = self.rise_after(stretch)?;
+        let alike = self.judged.start..self.judged.end.saturating_sub(stretch.len());
+        let mut ordinary: Vec<f64> = alike
+            .map(|start| start..start + stretch.len())
+            .filter(|hours| self.observed(hours) > SILENT * self.usual(hours))
+            .filter_map(|hours| self.rise_after(&hours))
+            .collect();
+        let middle = median(&mut ordinary);
+        let high = *ordinary.get(((1.0 - HIGH) * ordinary.len() as f64) as usize)?;
+        let scatter = ((high - middle) / HIGH_DEVIATIONS).max(LEAST_SCATTER);
+        let after = self.after(stretch);
+        let observed = self.observed(&after);
+        (rise - middle >= MADE_UP * scatter).then(|| MadeUp {
+            hours: after.len(),
+            observed,
+            expected: observed / rise.exp(),
+        })
+    }
+
+    fn after(&self, stretch: &Range<usize>) -> Range<usize> {
+        stretch.end..stretch.end + stretch.len().min(SIDE)
+    }
+
+    /// Logarithm of the records after a stretch over those expected; `None` where the log does not reach as far.
+    fn rise_after(&self, stretch: &Range<usize>) -> Option<f64> {
+        let after = self.after(stretch);
+        if after.end + SIDE > self.len() || stretch.start < SIDE {
+            return None;
+        }
+        let before = self.level(stretch.start - SIDE..stretch.start);
+        let later = self.level(after.end..after.end + SIDE);
+        let (observed, expected) = (self.observed(&after), self.usual(&after) * (before * later).sqrt());
+        (observed > 0.0 && expected > 0.0).then(|| (observed / expected).ln())
+    }
+
+    fn usual(&self, hours: &Range<usize>) -> f64 {
+        self.sums[1][hours.end] - self.sums[1][hours.start]
+    }
+
+    /// Records over the usual, of hours that are not silent.
+    fn level(&self, side: Range<usize>) -> f64 {
+        let sum = |of: usize| self.sums[of][side.end] - self.sums[of][side.start];
+        (sum(2) + 1.0) / (sum(3) + 1.0)
+    }
+
+    /// Whether the hour has any record.
+    pub(crate) fn heard(&self, hour: usize) -> bool {
+        self.counts[hour] > 0.0
     }
 
     /// Records and what is usual, by day.

@@ -10,7 +10,7 @@ use slowleak_record::{Field, Window};
 use slowleak_rollup::{DayTable, Lookup, Metric, View};
 
 use crate::days::Log;
-use crate::gap::hours::{WEEK, WEEKS, median};
+use crate::gap::hours::{WEEK, WEEKS, median, position};
 
 /// Views that are asked, each by its hours.
 const ASKED: [Field; 2] = [Field::Key, Field::Object];
@@ -20,6 +20,8 @@ const MOST: usize = 128;
 const LEAST: usize = 8;
 /// ...so many records each that are expected in a stretch.
 const LEAST_EVENTS: f64 = 5.0;
+/// Standard deviations above what is expected that are still even.
+const ALLOWED: f64 = 2.0;
 /// Ordinary weeks that there must be.
 const LEAST_WEEKS: usize = 3;
 
@@ -60,10 +62,8 @@ impl Mix {
                     }
                     let mut counts = vec![0.0; hours + 1];
                     for cell in cells.cells(entity) {
-                        let time = cells.windows[cell];
-                        if let Some(day) = log.grid.day(time) {
-                            let hour = (time.0 - log.grid.start(day).0) / slowleak_record::Micros::HOUR;
-                            counts[day * 24 + hour as usize + 1] += cells.count(Metric::Events)[cell] as f64;
+                        if let Some(hour) = position(log.grid, cells.windows[cell]) {
+                            counts[hour + 1] += cells.count(Metric::Events)[cell] as f64;
                         }
                     }
                     let mut sum = 0.0;
@@ -79,14 +79,18 @@ impl Mix {
         Ok(Self { views, hours })
     }
 
-    /// Whether a stretch has lost as evenly as only records do: no more unevenly than half of the ordinary weeks around are
-    /// spread, over all views (by the mean logarithm of the ratio). `None` where nothing can be told.
+    /// Whether a stretch has lost as evenly as only records do, over all views (by the mean logarithm of the ratio). `None`
+    /// where nothing can be told.
     pub(crate) fn is_even(&self, stretch: &Range<usize>) -> Option<bool> {
         let told: Vec<f64> = self.views.iter().filter_map(|view| self.unevenness(view, stretch)).collect();
         (!told.is_empty()).then(|| told.iter().sum::<f64>() <= 0.0)
     }
 
-    /// Logarithm of the stretch's index of dispersion over that of the usual week.
+    /// Logarithm of the stretch's index of dispersion over the largest that records taken out at random leave.
+    ///
+    /// Of counts with index `d` chance leaves a share `r` with index `r d + 1 - r` (binomial thinning: the variance is
+    /// `r^2 d m + r (1 - r) m` of a mean of `r m`). `d` is the median of the ordinary weeks, and two deviations are
+    /// allowed: as ordinary weeks scatter, and no less than an index of so many entities does by chance.
     fn unevenness(&self, view: &[Vec<f64>], stretch: &Range<usize>) -> Option<f64> {
         let shifted = |weeks: usize, later: bool| {
             let start =
@@ -103,17 +107,38 @@ impl Mix {
         }
         let all: Vec<&Vec<f64>> = weeks.iter().collect();
         let own = dispersion(&counts(stretch), &all)?;
-        let usual = (0..weeks.len()).filter_map(|week| {
+        let ordinary = (0..weeks.len()).filter_map(|week| {
             let others: Vec<&Vec<f64>> = weeks[..week].iter().chain(&weeks[week + 1..]).collect();
-            dispersion(&weeks[week], &others)
+            Some(dispersion(&weeks[week], &others)?.index).filter(|index| *index > 0.0)
         });
-        let usual = median(&mut usual.collect::<Vec<_>>());
-        (own > 0.0 && usual > 0.0).then(|| (own / usual).ln())
+        let mut ordinary: Vec<f64> = ordinary.collect();
+        let usual = median(&mut ordinary);
+        let spread = deviation(ordinary.iter().map(|index| index.ln()));
+        let by_chance = (2.0 / (own.entities as f64 - 1.0)).sqrt();
+        let left = own.share.min(1.0);
+        let thinned = left * usual + 1.0 - left;
+        (own.index > 0.0 && usual > 0.0).then(|| (own.index / thinned).ln() - ALLOWED * spread.max(by_chance))
     }
 }
 
-/// Index of dispersion of counts about a common share of the means of other weeks; one where only chance divides them.
-fn dispersion(counts: &[f64], others: &[&Vec<f64>]) -> Option<f64> {
+/// Standard deviation; zero of fewer than two.
+fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let number = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / number;
+    (values.map(|value| (value - mean).powi(2)).sum::<f64>() / (number - 1.0).max(1.0)).sqrt()
+}
+
+/// How counts are spread about a common share of what they usually are.
+struct Dispersion {
+    /// One where only chance divides them.
+    index: f64,
+    /// What is left in all of what is usual.
+    share: f64,
+    entities: usize,
+}
+
+/// The index of dispersion of counts about a common share of the means of other weeks.
+fn dispersion(counts: &[f64], others: &[&Vec<f64>]) -> Option<Dispersion> {
     let mean = |entity: usize| others.iter().map(|week| week[entity]).sum::<f64>() / others.len() as f64;
     let pairs = counts.iter().enumerate().map(|(entity, count)| (*count, mean(entity)));
     let pairs: Vec<(f64, f64)> = pairs.filter(|(_, mean)| *mean >= LEAST_EVENTS).collect();
@@ -122,11 +147,14 @@ fn dispersion(counts: &[f64], others: &[&Vec<f64>]) -> Option<f64> {
         return None;
     }
     let squares = pairs.iter().map(|(count, mean)| (count - share * mean).powi(2) / (share * mean));
-    Some(squares.sum::<f64>() / (pairs.len() - 1) as f64)
+    let index = squares.sum::<f64>() / (pairs.len() - 1) as f64;
+    Some(Dispersion { index, share, entities: pairs.len() })
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+
     use super::*;
 
     #[test]
@@ -151,5 +179,32 @@ mod tests {
         let mix = Mix { views: vec![view], hours: 9 * WEEK };
         assert_eq!((mix.is_even(&(700..706)), mix.is_even(&(800..806))), (Some(true), Some(false)));
         assert_eq!(Mix { views: Vec::new(), hours: 9 * WEEK }.is_even(&(700..706)), None);
+    }
+
+    /// Keys that are steadier than chance, noisier, and as chance would have them: a part taken out at random is even.
+    #[test]
+    fn a_part_taken_out_at_random_is_even_however_calm_the_log() {
+        for noise in [0.0_f64, 0.1, 0.5] {
+            let mut even = 0;
+            for seed in 0..40 {
+                let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
+                let view: Vec<Vec<f64>> = (0..40)
+                    .map(|_| {
+                        let mut sums = vec![0.0];
+                        for hour in 0..9 * WEEK {
+                            let level = 30.0 * (1.0 + noise * rng.random_range(-1.0..1.0));
+                            let left = if (700..706).contains(&hour) { 0.6 } else { 1.0 };
+                            let kept = (0..level as usize).filter(|_| rng.random_bool(left)).count();
+                            sums.push(sums[hour] + kept as f64);
+                        }
+                        sums
+                    })
+                    .collect();
+                let mix = Mix { views: vec![view], hours: 9 * WEEK };
+                even += usize::from(mix.is_even(&(700..706)) == Some(true));
+            }
+            // Two deviations are one in forty.
+            assert!(even >= 36, "noise {noise}: {even} of 40");
+        }
     }
 }

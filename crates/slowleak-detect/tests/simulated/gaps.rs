@@ -96,6 +96,55 @@ fn an_outage_of_some_hours_looks_the_same_and_is_low() {
 }
 
 #[test]
+fn an_outage_after_which_the_work_is_made_up_for_is_information() {
+    let lost = on_day(9..13);
+    for (seed, more) in [(5, 1.0), (5, 1.6), (6, 1.0), (6, 1.6), (7, 1.0), (7, 1.6)] {
+        let found = gaps(&log(seed, |_, hour| match hour {
+            _ if lost.contains(&hour) => 0.02,
+            _ if (lost.end..lost.end + 4).contains(&hour) => more,
+            _ => 1.0,
+        }));
+        let [gap] = &found[..] else { panic!("seed {seed}: {found:?}") };
+        let explained = (gap.severity, gap.cause.is_some());
+        let expected = if more > 1.0 { (Severity::Info, true) } else { (Severity::Low, false) };
+        assert_eq!(explained, expected, "seed {seed}: {}", gap.summary);
+    }
+}
+
+/// The day 94 of a key that has seven accesses an hour at night.
+fn stands_still(hours: Range<usize>) -> Rollup {
+    log(8, move |key, hour| if key == KEYS - 1 && hours.contains(&hour) { 0.0 } else { 1.0 })
+}
+
+#[test]
+fn what_never_rests_and_stands_still_is_told_once_it_is_back() {
+    for days in [1, 7] {
+        let lost = on_day(0..24 * days);
+        let found = gaps(&stands_still(lost.clone()));
+        let [gap] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((gap.start, gap.end, gap.severity), (time(lost.start), time(lost.end), Severity::Low));
+        assert_eq!((gap.dimension.to_string(), &gap.key), ("key".to_owned(), &Some(name(KEYS - 1))));
+        assert!(gap.observed == 0.0 && gap.expected > 300.0 * days as f64, "{gap:?}");
+        assert!(gap.summary.contains("or it stood still"), "{}", gap.summary);
+    }
+}
+
+#[test]
+fn what_ends_or_rests_anyway_or_restarts_is_no_gap() {
+    let given_up = gaps(&stands_still(94 * 24..DAYS * 24));
+    assert!(given_up.is_empty(), "{given_up:?}");
+    let restarted = gaps(&stands_still(on_day(10..14)));
+    assert!(restarted.is_empty(), "{restarted:?}");
+    // People: on leave for two weeks each, never there at night.
+    let on_leave = gaps(&log(9, |key, hour| {
+        let (day, of_day) = (hour / 24, hour % 24);
+        let away = (30 + key..44 + key).contains(&day) && key % 2 == 0;
+        if away || (key % 2 == 0 && !(8..18).contains(&of_day)) { 0.0 } else { 1.0 }
+    }));
+    assert!(on_leave.is_empty(), "{on_leave:?}");
+}
+
+#[test]
 fn a_part_that_all_lose_alike_is_told_and_people_who_stay_away_are_not() {
     let lost = on_day(9..15);
     let (mut told, mut away) = (0, Vec::new());

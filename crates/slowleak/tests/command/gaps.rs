@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::nightly::lines;
 use crate::support::{Columns, DAY, HOUR, START, slowleak, texts, times, write};
 
 const DAYS: i64 = 60;
@@ -101,4 +102,41 @@ fn a_whole_log_has_no_gap() {
         slowleak(dir.path(), "scan {}/logs --out {}/out --format json --until 2025-02-15").exits(0).json();
     let all = answer["findings"].as_array().unwrap();
     assert!(all.iter().all(|finding| finding["detector"] != "log_gap"), "{answer}");
+}
+
+/// (status, severity, start) of what is known of gaps after a night, and the exit code.
+fn night(dir: &Path) -> Vec<(String, String, String)> {
+    let run = "nightly {}/logs --state {}/state --quiet --fail-on medium";
+    let told = slowleak(dir, run);
+    let leaks = lines(&dir.join("state/out/leaks.jsonl"));
+    let text = |leak: &serde_json::Value, name: &str| leak[name].as_str().unwrap_or_default().to_owned();
+    let gaps = lines(&dir.join("state/out/findings.jsonl"));
+    let open = gaps.iter().filter(|one| one["finding_info"]["title"] == "Gap in the access log").count();
+    assert_eq!(told.code, if open > 0 { 10 } else { 0 }, "{}", told.stderr);
+    leaks.iter().map(|leak| (text(leak, "status"), text(leak, "severity"), text(leak, "start"))).collect()
+}
+
+#[test]
+fn a_day_that_never_arrives_is_told_the_next_night_and_withdrawn_when_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    logs(dir.path());
+    let file = |folder: &str, day: i64| dir.path().join(format!("{folder}/day-{day:02}.parquet"));
+    fs::create_dir(dir.path().join("later")).unwrap();
+    let move_to = |from: &str, to: &str, day: i64| fs::rename(file(from, day), file(to, day)).unwrap();
+    (LOST..DAYS).for_each(|day| move_to("logs", "later", day));
+
+    assert_eq!(night(dir.path()), []);
+    move_to("later", "logs", LOST + 1);
+    let told = |status: &str| (status.to_owned(), "medium".to_owned(), "2025-01-31T00:00:00Z".to_owned());
+    assert_eq!(night(dir.path()), [told("new")]);
+    let metrics = fs::read_to_string(dir.path().join("state/out/metrics.prom")).unwrap();
+    assert!(metrics.contains("slowleak_findings{severity=\"medium\"} 1"), "{metrics}");
+    let coverage: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("state/out/coverage.json")).unwrap()).unwrap();
+    assert_eq!((&coverage["gaps"][0]["hours"], &coverage["thinned"][0]["hours"]), (&24.into(), &24.into()));
+
+    move_to("later", "logs", LOST);
+    assert_eq!(night(dir.path()), [told("withdrawn")]);
+    let metrics = fs::read_to_string(dir.path().join("state/out/metrics.prom")).unwrap();
+    assert!(metrics.contains("slowleak_findings{severity=\"medium\"} 0"), "{metrics}");
 }
