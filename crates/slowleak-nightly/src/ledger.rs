@@ -2,6 +2,7 @@
 //! keeps, from which that account can be had again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub struct Entry {
     row_groups: (u64, u64),
     pruned_rows: u64,
     read: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    duplicate: u64,
     pruned: u64,
     rejected_rows: [u64; 3],
     rejected_values: [u64; 3],
@@ -42,11 +45,15 @@ pub struct Entry {
     pub gone: bool,
 }
 
-/// A UTC day's records of a file.
+/// A UTC day's records of a file. There may be none but such as repeat those of other files: it is by the day that these are
+/// found again when the others are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct DayOfFile {
     day: i64,
     records: u64,
+    /// Records that repeat others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    duplicates: u64,
     /// Bit `h` is set where hour `h` has a record.
     hours: u32,
 }
@@ -64,14 +71,7 @@ fn is_false(flag: &bool) -> bool {
 impl Entry {
     /// The entry of a file that was counted from its first record to its last or, with `limited`, up to some instant.
     pub(crate) fn new(file: &InputFile, stamp: Stamp, account: &FileAccount, limited: bool) -> Self {
-        let FileAccount { fields, row_groups, pruned_rows, tally, hours, time, .. } = account;
-        let mut days: BTreeMap<i64, DayOfFile> = BTreeMap::new();
-        for (hour, records) in hours {
-            let day = Days::of(Micros(*hour));
-            let of_day = days.entry(day).or_insert(DayOfFile { day, records: 0, hours: 0 });
-            of_day.records += records;
-            of_day.hours |= 1 << hour.rem_euclid(Micros::DAY).div_euclid(Micros::HOUR);
-        }
+        let FileAccount { fields, row_groups, pruned_rows, tally, time, .. } = account;
         Self {
             stamp,
             partitions: file.partitions.clone(),
@@ -79,11 +79,12 @@ impl Entry {
             row_groups: (row_groups.read, row_groups.pruned),
             pruned_rows: *pruned_rows,
             read: tally.read,
+            duplicate: tally.duplicate,
             pruned: tally.pruned,
             rejected_rows: tally.rejected_rows,
             rejected_values: tally.rejected_values,
             time: time.map(|(first, last)| (first.0, last.0)),
-            days: days.into_values().collect(),
+            days: days(account),
             forgotten: 0,
             goes_on: limited && pruned_rows + tally.pruned > 0,
             gone: false,
@@ -112,11 +113,32 @@ impl Entry {
             tally: UnitTally {
                 read: self.read - self.forgotten,
                 pruned: self.pruned + self.forgotten,
+                duplicate: self.duplicate,
                 rejected_rows: self.rejected_rows,
                 rejected_values: self.rejected_values,
             },
             hours,
+            repeated: BTreeMap::new(),
             time,
+        }
+    }
+
+    /// Which of its records count on some days may have changed, since they were counted anew with those of other files: takes
+    /// them from `account`, which is of these days alone.
+    pub(crate) fn recounted(&mut self, range: &Range<i64>, account: &FileAccount) {
+        let new = days(account);
+        let sum = |days: &[DayOfFile], of: fn(&DayOfFile) -> u64| {
+            days.iter().filter(|of_day| range.contains(&of_day.day)).map(of).sum::<u64>()
+        };
+        self.read = self.read - sum(&self.days, |of_day| of_day.records) + sum(&new, |of_day| of_day.records);
+        self.duplicate = self.duplicate - sum(&self.days, |of_day| of_day.duplicates)
+            + sum(&new, |of_day| of_day.duplicates);
+        self.days.retain(|of_day| !range.contains(&of_day.day));
+        self.days.extend(new.iter().filter(|of_day| range.contains(&of_day.day)));
+        self.days.sort_by_key(|of_day| of_day.day);
+        if let Some((first, last)) = account.time {
+            let (start, end) = self.time.unwrap_or((first.0, last.0));
+            self.time = Some((start.min(first.0), end.max(last.0)));
         }
     }
 
@@ -158,8 +180,28 @@ impl Entry {
     pub(crate) fn forget_before(&mut self, first: i64) {
         let forgotten: u64 = self.records().filter(|(day, _)| *day < first).map(|(_, records)| records).sum();
         self.forgotten += forgotten;
+        let repeats = |of_day: &&DayOfFile| of_day.day < first;
+        let duplicates: u64 = self.days.iter().filter(repeats).map(|of_day| of_day.duplicates).sum();
+        self.duplicate -= duplicates;
+        self.pruned += duplicates;
         self.days.retain(|of_day| of_day.day >= first);
     }
+}
+
+/// The days of an account.
+fn days(account: &FileAccount) -> Vec<DayOfFile> {
+    let mut days: BTreeMap<i64, DayOfFile> = BTreeMap::new();
+    let day = |hour: i64| Days::of(Micros(hour));
+    let none = |day: i64| DayOfFile { day, records: 0, duplicates: 0, hours: 0 };
+    for (hour, records) in &account.hours {
+        let of_day = days.entry(day(*hour)).or_insert_with(|| none(day(*hour)));
+        of_day.records += records;
+        of_day.hours |= 1 << hour.rem_euclid(Micros::DAY).div_euclid(Micros::HOUR);
+    }
+    for (hour, duplicates) in &account.repeated {
+        days.entry(day(*hour)).or_insert_with(|| none(day(*hour))).duplicates += duplicates;
+    }
+    days.into_values().collect()
 }
 
 /// The name of a file in the ledger: its path without links, as far as that is text.

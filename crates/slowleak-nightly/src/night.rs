@@ -10,7 +10,8 @@
 mod merge;
 mod news;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use slowleak_record::{FieldSet, InputError, InputFile, Mapping, Micros, TimeRange};
 use slowleak_rollup::{Days, Memory, Metric, Segments, View, count_files, fields, possible};
@@ -107,7 +108,14 @@ pub fn count_night(
     let counter = Counter { folder, counting, stored, until: extent.as_of };
 
     let fresh: Vec<InputFile> = news.fresh().filter_map(|name| listed.file(name)).cloned().collect();
-    let Counted { mut counts, accounts, others } = counter.count(&fresh, None)?;
+    let outdated: BTreeSet<&str> = news.outdated().collect();
+    let known = |days: Range<i64>| -> Vec<InputFile> {
+        let is_known = |(name, entry): &(&String, &Entry)| {
+            !outdated.contains(name.as_str()) && entry.days().iter().any(|day| days.contains(&day))
+        };
+        state.files.iter().filter(is_known).filter_map(|(name, _)| listed.file(name)).cloned().collect()
+    };
+    let Counted { mut counts, accounts, others } = counter.count(&fresh, &known, None)?;
     let mut next = state.clone();
     // The days of records that do not count any more.
     let lost: Days = news
@@ -138,12 +146,18 @@ pub fn count_night(
     for range in again.ranges() {
         let days: Days = range.clone().collect();
         let needed = needed_again(&next, &days, &listed, folder)?;
-        let recounted = counter.count(&needed, Some(range))?;
+        let recounted = counter.count(&needed, &|_| Vec::new(), Some(range))?;
         if let Some(lost) = recounted.others.rejected_files.first() {
             let cause = format!("could be read before, and can not now: {}", lost.reason);
             return Err(InputError::new(&lost.path, cause)
                 .remedy("mend it and run again; the state is that of the night before")
                 .into());
+        }
+        for account in &recounted.accounts {
+            let name = listed.of_path(&account.path).map(|(name, _)| name);
+            if let Some(entry) = name.and_then(|name| next.files.get_mut(name)) {
+                entry.recounted(range, account);
+            }
         }
         parts.add(recounted.counts, days)?;
     }
@@ -243,7 +257,7 @@ fn refuse_silence(
     next: &State,
     before: &State,
     days: &BTreeMap<i64, f64>,
-    kept: std::ops::Range<i64>,
+    kept: Range<i64>,
 ) -> Result<(), NightlyError> {
     let Some((dropped, _)) = days.range(..kept.start).next_back() else { return Ok(()) };
     let from = slowleak_detect::last_day(&records(before)).unwrap_or(*dropped);
@@ -281,6 +295,17 @@ pub(crate) struct Counter<'a> {
     until: Option<Micros>,
 }
 
+/// The days from the first record of a plan to its last, as far as footers tell.
+fn span(plan: &Plan) -> Range<i64> {
+    let spans = plan.units().iter().map(|unit| plan.span(unit));
+    let whole = spans.reduce(|a, b| a.zip(b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1))));
+    match whole {
+        Some(Some((first, last))) => Days::of(first)..Days::of(last) + 1,
+        Some(None) => i64::MIN..i64::MAX,
+        None => 0..0,
+    }
+}
+
 /// What was counted.
 struct Counted {
     /// Nothing where there was nothing to count.
@@ -295,11 +320,13 @@ impl Counter<'_> {
         !self.stored.iter().any(|view| view.metrics().contains(&Metric::Sources))
     }
 
-    /// Counts the records of files, of some days or all.
+    /// Counts the records of files, of some days or all. What repeats a record of the files that are `known` on the same
+    /// days does not count.
     fn count(
         &self,
         files: &[InputFile],
-        days: Option<&std::ops::Range<i64>>,
+        known: &dyn Fn(Range<i64>) -> Vec<InputFile>,
+        days: Option<&Range<i64>>,
     ) -> Result<Counted, NightlyError> {
         if files.is_empty() {
             return Ok(Counted { counts: None, accounts: Vec::new(), others: Coverage::default() });
@@ -314,8 +341,11 @@ impl Counter<'_> {
         let Counting { mapping, io, decoder, memory, progress, .. } = *self.counting;
         let options = ScanOptions { range, io, decoder };
         let plan = Plan::new(files, mapping, fields(&self.stored), &options);
+        let earlier = plan.has_identities().then(|| known(span(&plan))).filter(|files| !files.is_empty());
+        let earlier = earlier.map(|files| Plan::new(&files, mapping, fields(&self.stored), &options));
         let memory = Memory::new(memory, self.folder.dir());
-        let (counts, accounts, others) = count_files(&plan, &self.stored, Some(&memory), progress)?;
+        let (counts, accounts, others) =
+            count_files(&plan, earlier.as_ref(), &self.stored, Some(&memory), progress)?;
         Ok(Counted { counts: Some(counts), accounts, others })
     }
 

@@ -57,7 +57,7 @@ impl History {
         let range = TimeRange { since: None, until: Some(until) };
         let plan = Plan::new(files, mapping, fields(&stored), &ScanOptions { range, io, decoder });
         let memory = Memory::new(memory, dir);
-        let (counts, accounts, others) = count_files(&plan, &stored, Some(&memory), progress)?;
+        let (counts, accounts, others) = count_files(&plan, None, &stored, Some(&memory), progress)?;
         let (written, _) = counts.write(dir.join(ALL), drop)?;
         let coverage = Coverage::of(&accounts, &others, asked(counting.views));
         Ok(Self { dir: dir.to_path_buf(), accounts, coverage, written })

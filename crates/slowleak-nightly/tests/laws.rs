@@ -39,6 +39,12 @@ enum Deed {
         late: Vec<Record>,
         without: u8,
     },
+    /// A file that was written before, delivered again under another name, with others' records in it.
+    Repeat {
+        from: u8,
+        name: u8,
+        more: Vec<Record>,
+    },
     Remove {
         name: u8,
     },
@@ -72,7 +78,7 @@ fn records(days: std::ops::Range<i64>, most: usize) -> impl Strategy<Value = Vec
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let write = (0..12_u8, 0..16_i64, 0..8_u8).prop_flat_map(|(name, day, without)| {
+    let write = (0..12_u8, 0..16_i64, 0..16_u8).prop_flat_map(|(name, day, without)| {
         (records(day..day + 1, 25), records(0..16, 3)).prop_map(move |(records, late)| Deed::Write {
             name,
             records,
@@ -82,6 +88,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     });
     prop_oneof![
         8 => write,
+        2 => (0..12_u8, 0..12_u8, records(0..16, 3)).prop_map(|(from, name, more)| Deed::Repeat { from, name, more }),
         1 => (0..12_u8).prop_map(|name| Deed::Remove { name }),
         1 => (0..12_u8).prop_map(|name| Deed::Touch { name }),
         1 => (0..12_u8).prop_map(|name| Deed::Break { name }),
@@ -94,7 +101,8 @@ fn path(logs: &Path, name: u8) -> PathBuf {
     logs.join(format!("{name:02}.parquet"))
 }
 
-/// Some files lack columns: bit 0 of `without` rows, bit 1 subjects, bit 2 sources.
+/// Some files lack columns: bit 0 of `without` rows, bit 1 subjects, bit 2 sources, bit 3 event ids. Records of one id say
+/// the same, columns that are lacking included.
 fn write(path: &Path, records: &[Record], without: u8) {
     let text = |prefix: char, number: u8| format!("{prefix}{number}");
     let time = records.iter().map(|record| START + record.minute * 60_000_000);
@@ -118,6 +126,12 @@ fn write(path: &Path, records: &[Record], without: u8) {
     if without & 4 == 0 {
         let sources = records.iter().map(|record| text('s', record.source));
         columns.push(("source", Arc::new(StringArray::from_iter_values(sources))));
+    }
+    if without & 8 == 0 {
+        let id = |record: &Record| {
+            (!record.subject.is_multiple_of(7)).then(|| format!("{record:?}{}", without & 7))
+        };
+        columns.push(("event_id", Arc::new(StringArray::from_iter(records.iter().map(id)))));
     }
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
@@ -220,11 +234,21 @@ proptest! {
         fs::create_dir(&logs).unwrap();
         let views = views(sources);
         write(&logs.join("always.parquet"), &[], 0);
+        let mut written: BTreeMap<u8, (Vec<Record>, u8)> = BTreeMap::new();
         let mut time = std::time::SystemTime::UNIX_EPOCH;
         for deed in deeds.into_iter().chain([Deed::Night]) {
             match deed {
                 Deed::Write { name, records, late, without, .. } => {
-                    write(&path(&logs, name), &[records, late].concat(), without);
+                    let records = [records, late].concat();
+                    write(&path(&logs, name), &records, without);
+                    written.insert(name, (records, without));
+                }
+                Deed::Repeat { from, name, more } => {
+                    if let Some((records, without)) = written.get(&from).cloned() {
+                        let records = [records, more].concat();
+                        write(&path(&logs, name), &records, without);
+                        written.insert(name, (records, without));
+                    }
                 }
                 Deed::Remove { name } => _ = fs::remove_file(path(&logs, name)),
                 Deed::Move { from, to } => _ = fs::rename(path(&logs, from), path(&logs, to)),
@@ -254,7 +278,7 @@ proptest! {
 
     #[test]
     fn what_lies_behind_the_instant_counts_when_its_night_comes(
-        files in proptest::collection::vec((records(0..16, 30), 0..8_u8), 1..8),
+        files in proptest::collection::vec((records(0..16, 30), 0..16_u8), 1..8),
         nights in proptest::collection::btree_set(0..17 * 24_i64, 1..6),
         sources: bool,
     ) {
@@ -280,7 +304,7 @@ proptest! {
 
     #[test]
     fn a_night_of_history_is_one_scan_of_what_was_there(
-        files in proptest::collection::vec((records(0..16, 30), 0..8_u8), 1..8),
+        files in proptest::collection::vec((records(0..16, 30), 0..16_u8), 1..8),
         sources: bool,
     ) {
         let dir = tempfile::tempdir().unwrap();

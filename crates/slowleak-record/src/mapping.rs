@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{Field, InputError, InputResult, Status};
+use crate::{Field, FieldSet, InputError, InputResult, Status};
 
 /// Maps fields onto column names, and a log's status words onto [`Status`].
 ///
@@ -16,6 +16,7 @@ pub struct Mapping {
     preset: String,
     columns: [String; Field::ALL.len()],
     status: BTreeMap<String, Status>,
+    identity: FieldSet,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +26,13 @@ struct MapFile {
     columns: BTreeMap<String, String>,
     #[serde(default)]
     status: BTreeMap<String, String>,
+    duplicates: Option<DuplicateRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DuplicateRule {
+    by: Vec<String>,
 }
 
 impl Mapping {
@@ -34,6 +42,7 @@ impl Mapping {
             preset: "native".to_owned(),
             columns: Field::ALL.map(|field| field.name().to_owned()),
             status: BTreeMap::new(),
+            identity: FieldSet::EMPTY.with(Field::EventId),
         }
     }
 
@@ -43,8 +52,8 @@ impl Mapping {
     }
 
     /// Reads a `--map` file: TOML with `[columns]` (`field = "column"`) and optionally `[status]`
-    /// (`"logged word" = "ok" | "denied" | "missing" | "error"`). Fields that it does not name keep the
-    /// column of `self`.
+    /// (`"logged word" = "ok" | "denied" | "missing" | "error"`) and `[duplicates]` (`by = ["event_id"]`, see
+    /// [`Mapping::identity`]). Fields that it does not name keep the column of `self`.
     ///
     /// # Errors
     /// The file can not be read, is not TOML of that form, or names an unknown field or status.
@@ -66,6 +75,11 @@ impl Mapping {
             })?;
             self.status.insert(word, parsed);
         }
+        if let Some(rule) = file.duplicates {
+            self.identity = rule
+                .identity()
+                .map_err(|(cause, remedy)| InputError::new(path, cause).at("[duplicates]").remedy(remedy))?;
+        }
         self.preset = format!("{} + {}", self.preset, path.display());
         Ok(self)
     }
@@ -79,7 +93,16 @@ impl Mapping {
     pub fn fingerprint(&self) -> String {
         let columns = Field::ALL.map(|field| format!("{field}={:?}", self.column(field)));
         let words = self.status.iter().map(|(word, status)| format!("{word:?}={status:?}"));
-        columns.into_iter().chain(words).collect::<Vec<_>>().join(" ")
+        let identity = self.identity.iter().map(|field| format!("same={field}"));
+        columns.into_iter().chain(words).chain(identity).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The fields by which, together with the time, a record is known to be the same event as another one, so that it
+    /// counts once; empty where every record counts. Unless a map file says otherwise that is the event id: what was
+    /// delivered twice has the same. A source that logs each event twice, with another id or none, has a rule by what the two
+    /// entries agree in, for instance `by = ["key", "object", "subject"]`.
+    pub fn identity(&self) -> FieldSet {
+        self.identity
     }
 
     /// The column that holds `field`, where the file has it.
@@ -105,6 +128,31 @@ impl Mapping {
     }
 }
 
+impl DuplicateRule {
+    fn identity(&self) -> Result<FieldSet, (String, &'static str)> {
+        let mut fields = FieldSet::EMPTY;
+        for name in &self.by {
+            let field = name.parse().map_err(|cause| (cause, "write by = [\"event_id\"]"))?;
+            match field {
+                // The time always counts.
+                Field::Time => {}
+                field @ (Field::Rows | Field::Bytes) => {
+                    return Err((
+                        format!("{field} is a quantity"),
+                        "name fields that tell one event from another",
+                    ));
+                }
+                field => fields = fields.with(field),
+            }
+        }
+        if fields == FieldSet::EMPTY && !self.by.is_empty() {
+            let cause = "the time alone does not tell events apart".to_owned();
+            return Err((cause, "name more fields, or none (by = []) to count every record"));
+        }
+        Ok(fields)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn the_event_id_tells_duplicates_unless_the_map_file_says_otherwise() {
+        let of = |fields: &[Field]| fields.iter().copied().collect::<FieldSet>();
+        assert_eq!(file("").unwrap().identity(), of(&[Field::EventId]));
+        let twice = file("[duplicates]\nby = [\"time\", \"subject\", \"key\"]\n").unwrap();
+        assert_eq!(twice.identity(), of(&[Field::Key, Field::Subject]));
+        assert_eq!(file("[duplicates]\nby = []\n").unwrap().identity(), FieldSet::EMPTY);
+        assert_ne!(twice.fingerprint(), file("").unwrap().fingerprint());
+    }
+
+    #[test]
     fn exact_names_win_over_case_insensitive_ones() {
         let native = Mapping::native();
         assert_eq!(native.find(Field::Key, ["KEY", "key"]), Some(1));
@@ -141,6 +199,9 @@ mod tests {
             ("[colums]\n", "unknown field"),
             ("[status]\nx = \"y\"\n", "unknown status"),
             ("not toml", "expected"),
+            ("[duplicates]\nby = [\"uuid\"]\n", "unknown field"),
+            ("[duplicates]\nby = [\"time\"]\n", "time alone"),
+            ("[duplicates]\nby = [\"event_id\", \"rows\"]\n", "quantity"),
         ] {
             let error = file(text).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use slowleak_record::{Field, FieldSet, InputError, Micros};
-use slowleak_scan::{Coverage, FileAccount, Plan, give_back};
+use slowleak_scan::{Coverage, Duplicates, FileAccount, Plan, give_back};
 
 use crate::counts::{Held, spill};
 use crate::spill::{Run, merge_runs};
@@ -52,29 +52,36 @@ pub fn count(
     memory: Option<&Memory>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Counts, Coverage), RollupError> {
-    let (counts, accounts, others) = count_files(plan, views, memory, progress)?;
+    let (counts, accounts, others) = count_files(plan, None, views, memory, progress)?;
     Ok((counts, Coverage::of(&accounts, &others, plan.fields())))
 }
 
 /// The same, with the account of each accepted file, from which with that of the others [`Coverage::of`] makes the whole.
+/// Records that repeat one of `earlier`, what was counted before, do not count.
 ///
 /// # Errors
-/// Those of [`count`].
+/// Those of [`count`]; a file of `earlier` can not be read.
 pub fn count_files(
     plan: &Plan,
+    earlier: Option<&Plan>,
     views: &[View],
     memory: Option<&Memory>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Counts, Vec<FileAccount>, Coverage), RollupError> {
     let silent = |_| ();
-    let mut pass = pass(plan, views, memory, progress)?;
+    let mut pass = pass(plan, earlier, views, memory, progress)?;
     let mut rest = None;
     loop {
         match pass {
             Pass::Whole(whole) => return Ok(*whole),
-            Pass::Broken(files) => {
+            Pass::Broken(mut files) => {
+                // What was counted before can not be left out.
+                let is_new = |error: &InputError| plan.files().any(|file| file == error.path());
+                if let Some(lost) = files.iter().position(|error| !is_new(error)) {
+                    return Err(files.swap_remove(lost).into());
+                }
                 let next = rest.as_ref().unwrap_or(plan).without(&files);
-                pass = self::pass(&next, views, memory, &silent)?;
+                pass = self::pass(&next, earlier, views, memory, &silent)?;
                 rest = Some(next);
             }
         }
@@ -88,6 +95,10 @@ pub fn fields(views: &[View]) -> FieldSet {
     parts.chain(metrics).chain([Field::Time]).collect()
 }
 
+/// Bytes for comparing records, whatever the limit: below, the log would be read over and over again; above, sorting is no faster.
+const LEAST_ROOM: usize = 1 << 20;
+const MOST_ROOM: usize = 2 << 30;
+
 enum Pass {
     /// The cells, the account of each accepted file, and that of the others.
     Whole(Box<(Counts, Vec<FileAccount>, Coverage)>),
@@ -98,15 +109,23 @@ enum Pass {
 
 fn pass(
     plan: &Plan,
+    earlier: Option<&Plan>,
     views: &[View],
     memory: Option<&Memory>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Pass, RollupError> {
     let views = possible(views, plan.fields_present());
     let request = request(&views);
+    let threads = rayon::current_num_threads();
+    let since = Instant::now();
+    let room = memory.map_or(MOST_ROOM, |memory| memory.left(threads)).clamp(LEAST_ROOM, MOST_ROOM);
+    let duplicates = match Duplicates::find(plan, earlier, room) {
+        Ok(duplicates) => duplicates,
+        Err(files) => return Ok(Pass::Broken(files)),
+    };
+    let looking = since.elapsed();
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
-    let threads = rayon::current_num_threads();
     let mut dealt = memory.map(|memory| memory.dealt(threads)).unwrap_or_default();
     let room = memory.map(|memory| Room { most: dealt.of_worker, folder: &memory.folder });
     let workers: Result<Vec<Counted>, RollupError> = (0..threads)
@@ -114,8 +133,10 @@ fn pass(
         .with_max_len(1)
         .map(|_| {
             let mut worker = Worker::new(&views, room);
-            while let Some(unit) = plan.units().get(next.fetch_add(1, Ordering::Relaxed)) {
-                match worker.read(plan, unit, request, progress) {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(unit) = plan.units().get(at) else { break };
+                match worker.read(plan, unit, duplicates.of(at), request, progress) {
                     Err(RollupError::Input(error)) => {
                         broken.lock().unwrap_or_else(PoisonError::into_inner).push(error);
                     }
@@ -137,6 +158,9 @@ fn pass(
     }
     let accounts = accounts(plan, &workers);
     let mut profile = Profile::default();
+    if plan.has_identities() {
+        profile.record(Step::Duplicates, looking);
+    }
     workers.iter().for_each(|worker| profile.merge(&worker.profile));
     let mut runs: Vec<Run> = workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.runs)).collect();
     let parts: Vec<Part> = workers.into_iter().map(|worker| worker.part).collect();
@@ -196,6 +220,7 @@ fn accounts(plan: &Plan, workers: &[Counted]) -> Vec<FileAccount> {
         workers.iter().filter_map(|worker| worker.accounts.get(&file)).for_each(|part| whole.add(part));
         account.tally = whole.tally;
         account.hours = whole.hours;
+        account.repeated = whole.repeated;
         account.time = whole.span.map(|(first, last)| (Micros(first), Micros(last)));
     }
     accounts

@@ -68,9 +68,14 @@ impl Memory {
         OF_RUN.saturating_add(OF_THREAD.saturating_mul(threads.max(1)))
     }
 
+    /// What is left of the limit on so many threads.
+    pub(crate) fn left(&self, threads: usize) -> usize {
+        self.limit.saturating_sub(Self::taken(threads))
+    }
+
     /// What is left of the limit, dealt to `threads`.
     pub(crate) fn dealt(&self, threads: usize) -> Dealt {
-        let left = self.limit.saturating_sub(Self::taken(threads));
+        let left = self.left(threads);
         let run_buffer = (left / 4 / MOST_RUNS).clamp(RUN_BUFFER.1, RUN_BUFFER.0);
         Dealt {
             of_worker: left / TIMES / threads.max(1),

@@ -9,6 +9,8 @@ use hdrhistogram::Histogram;
 /// One step of the work. Per batch of records unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
+    /// Finding records that repeat others; once, where the log tells.
+    Duplicates,
     /// Fetching, decompressing and decoding times, counts and statuses.
     ReadTimes,
     /// The same for names, and their ids.
@@ -36,7 +38,8 @@ pub enum Step {
 
 impl Step {
     /// Every step, in the order of the work.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::Duplicates,
         Self::ReadTimes,
         Self::ReadNames,
         Self::ReadSubjects,
@@ -53,6 +56,7 @@ impl Step {
     /// The step in words.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Duplicates => "find duplicates",
             Self::ReadTimes => "read times and counts",
             Self::ReadNames => "read names to ids",
             Self::ReadSubjects => "read subjects to hashes",
@@ -69,7 +73,7 @@ impl Step {
 
     /// Whether a single thread's time is recorded, many times over; else the wall time of all threads together.
     const fn is_per_batch(self) -> bool {
-        !matches!(self, Self::Assemble | Self::Write | Self::Append | Self::HandOn)
+        !matches!(self, Self::Duplicates | Self::Assemble | Self::Write | Self::Append | Self::HandOn)
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn request(views: &[View]) -> Request {
         bytes: counts(Metric::Bytes),
         status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
         subjects: counts(Metric::Subjects),
+        identities: false,
     }
 }
 
@@ -101,6 +102,8 @@ pub(crate) struct UnitAccount {
     pub(crate) tally: UnitTally,
     /// Records by the start of their hour.
     pub(crate) hours: BTreeMap<i64, u64>,
+    /// The same of those that repeat others.
+    pub(crate) repeated: BTreeMap<i64, u64>,
     pub(crate) span: Option<(i64, i64)>,
 }
 
@@ -109,6 +112,9 @@ impl UnitAccount {
         self.tally.add(&other.tally);
         for (hour, records) in &other.hours {
             *self.hours.entry(*hour).or_default() += records;
+        }
+        for (hour, records) in &other.repeated {
+            *self.repeated.entry(*hour).or_default() += records;
         }
         self.span = match (self.span, other.span) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
@@ -211,7 +217,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Counts a unit. One that can not be read is an error about input, and leaves some of its records counted.
+    /// Counts a unit but for its `duplicates`. One that can not be read is an error about input, and leaves some of its records counted.
     ///
     /// # Errors
     /// The unit can not be read, or the disk is full.
@@ -219,10 +225,11 @@ impl<'a> Worker<'a> {
         &mut self,
         plan: &Plan,
         unit: &Unit,
+        duplicates: &[u64],
         request: Request,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), RollupError> {
-        let mut reader = UnitReader::open(plan, unit, request)?;
+        let mut reader = UnitReader::open(plan, unit, request)?.without(duplicates);
         self.part.counters.iter_mut().for_each(|(_, counter)| counter.start_unit());
         let mut reported = 0;
         while let Some(chunk) = reader.next_chunk(&mut self.part.names)? {
@@ -267,6 +274,9 @@ impl State {
     }
 
     fn count(&mut self, chunk: &Chunk<'_>, part: &mut Part) {
+        for time in chunk.repeated() {
+            *self.account.repeated.entry(Window::HOUR.floor(Micros(*time)).0).or_default() += 1;
+        }
         let Part { names, dimensions, counters } = part;
         let time = chunk.time();
         let Some((first, last)) = span(time) else { return };

@@ -18,6 +18,8 @@ pub struct Request {
     pub status: bool,
     /// Whether subject hashes are wanted.
     pub subjects: bool,
+    /// Whether it is wanted by what records are known to be the same event.
+    pub identities: bool,
 }
 
 /// A set of names for each field, indexed by [`Field::index`]: what the ids of chunks stand for. One goes from unit
@@ -35,6 +37,8 @@ pub struct Chunk<'a> {
     pub(crate) bytes: Option<&'a [i64]>,
     pub(crate) status: Option<&'a [Status]>,
     pub(crate) subjects: Option<Subjects<'a>>,
+    pub(crate) identities: Option<&'a [u128]>,
+    pub(crate) repeated: &'a [i64],
 }
 
 /// Hashes of subjects ([`crate::subject_hash`]).
@@ -86,6 +90,16 @@ impl<'a> Chunk<'a> {
     pub fn subjects(&self) -> Option<Subjects<'a>> {
         self.subjects
     }
+
+    /// One a record, the same for records of the same event; 0 where nothing identifies the record.
+    pub fn identities(&self) -> Option<&'a [u128]> {
+        self.identities
+    }
+
+    /// Times of the records that were left out here because they repeat another one.
+    pub fn repeated(&self) -> &'a [i64] {
+        self.repeated
+    }
 }
 
 /// What became of a unit's rows and values.
@@ -95,6 +109,8 @@ pub struct UnitTally {
     pub read: u64,
     /// Rows outside the time range.
     pub pruned: u64,
+    /// Rows left out because they repeat another one.
+    pub duplicate: u64,
     /// Rows rejected, indexed by [`crate::RowReason`].
     pub rejected_rows: [u64; 3],
     /// Values rejected, indexed by [`crate::ValueReason`].
@@ -104,13 +120,14 @@ pub struct UnitTally {
 impl UnitTally {
     /// Rows so far, whatever became of them.
     pub fn rows(&self) -> u64 {
-        self.read + self.pruned + self.rejected_rows.iter().sum::<u64>()
+        self.read + self.pruned + self.duplicate + self.rejected_rows.iter().sum::<u64>()
     }
 
     /// Adds another tally.
     pub fn add(&mut self, other: &Self) {
         self.read += other.read;
         self.pruned += other.pruned;
+        self.duplicate += other.duplicate;
         for (mine, theirs) in self.rejected_rows.iter_mut().zip(other.rejected_rows) {
             *mine += theirs;
         }

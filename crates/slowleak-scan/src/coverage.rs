@@ -16,7 +16,7 @@ pub struct Coverage {
     pub row_groups: Tally,
     /// Rows read, pruned, rejected. Rows read are those that were counted in the rollup.
     pub rows: Tally,
-    /// Rows dropped because their event id was seen before.
+    /// Rows left out because they repeat one that is counted.
     pub duplicate_rows: u64,
     /// Files that could not be read, sorted by path, with the reason in words.
     pub rejected_files: Vec<RejectedFile>,
@@ -66,10 +66,13 @@ impl Coverage {
         }
         whole.rows.read += tally.read;
         whole.rows.pruned += tally.pruned;
+        whole.duplicate_rows = tally.duplicate;
         whole.rows.rejected += tally.rejected_rows.iter().sum::<u64>();
         whole.rejected_rows = counted(RowReason::ALL, tally.rejected_rows);
         whole.rejected_values = counted(ValueReason::ALL, tally.rejected_values);
-        for field in fields.iter() {
+        // What identifies records is not asked for by any view, and told only where it is missing in part.
+        let had = files.iter().fold(fields, |all, file| all.union(file.fields));
+        for field in had.iter() {
             let lacking = files.iter().filter(|file| !file.fields.contains(field));
             if files.iter().all(|file| !file.fields.contains(field)) {
                 whole.missing_columns.extend((!files.is_empty()).then(|| field.name().to_owned()));
@@ -120,6 +123,8 @@ pub struct FileAccount {
     pub tally: UnitTally,
     /// Records counted, by the start of their UTC hour in microseconds since 1970-01-01.
     pub hours: BTreeMap<i64, u64>,
+    /// Records left out because they repeat another one, by the start of their hour likewise.
+    pub repeated: BTreeMap<i64, u64>,
     /// First and last record counted.
     pub time: Option<(Micros, Micros)>,
 }

@@ -3,6 +3,7 @@
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::count_column::{self, Judged};
 use crate::hash::subject_hash;
@@ -104,6 +105,34 @@ impl Meaning for Hashes<'_> {
     fn array(&mut self, array: &ArrayRef, out: &mut Vec<u64>) -> Result<(), Damage> {
         for_each_value(array, |text| {
             out.push(text.map_or(Self::NULL, subject_hash));
+            Ok(())
+        })
+    }
+}
+
+/// What tells values apart for good, 0 for null.
+pub(crate) struct Digests<'a> {
+    pub(crate) kind: &'a DataType,
+}
+
+impl Meaning for Digests<'_> {
+    type Out = u128;
+    const NULL: u128 = 0;
+
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u128>) -> Result<(), Damage> {
+        out.extend(texts.iter().map(xxh3_128));
+        Ok(())
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<u128>) -> Result<(), Damage> {
+        let mut printer = Printer::default();
+        out.extend(integers.iter().map(|integer| xxh3_128(printer.integer(*integer, self.kind))));
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<u128>) -> Result<(), Damage> {
+        for_each_value(array, |text| {
+            out.push(text.map_or(Self::NULL, xxh3_128));
             Ok(())
         })
     }

@@ -92,10 +92,11 @@ impl Plan {
     /// used is rejected in [`Plan::coverage`], it does not fail the plan.
     pub fn new(files: &[InputFile], mapping: &Mapping, fields: FieldSet, options: &ScanOptions) -> Self {
         let fields = fields.with(Field::Time).with(Field::Key).with(Field::User);
+        let read = mapping.identity().union(fields);
         let mut files: Vec<&InputFile> = files.iter().collect();
         files.sort();
         files.dedup();
-        let open = |file: &&InputFile| open(file, mapping, fields, options);
+        let open = |file: &&InputFile| open(file, mapping, read, options);
         let opened: Vec<InputResult<PlannedFile>> = files.par_iter().map(open).collect();
 
         let mut plan = Self {
@@ -154,6 +155,22 @@ impl Plan {
     /// The row groups to read: by path of the file, then by position in it.
     pub fn units(&self) -> &[Unit] {
         &self.units
+    }
+
+    /// First and last time of a unit's rows, where the footer tells them.
+    pub fn span(&self, unit: &Unit) -> Option<(Micros, Micros)> {
+        span(&self.files[unit.file].layout, unit.row_group)
+    }
+
+    /// Whether anything tells which event the unit's records are.
+    pub(crate) fn identifies(&self, unit: &Unit) -> bool {
+        let layout = &self.files[unit.file].layout;
+        self.mapping.identity().iter().any(|field| layout.role(field).is_some())
+    }
+
+    /// Whether anything tells which event its records are, at least in some files.
+    pub fn has_identities(&self) -> bool {
+        self.units.iter().any(|unit| self.identifies(unit))
     }
 
     /// Rows in the row groups to read.

@@ -3,14 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use slowleak_record::{Field, InputError, InputResult, Micros, Status, guarded};
+use slowleak_record::{Field, FieldSet, InputError, InputResult, Micros, Status, guarded};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ahead::announce;
 use crate::chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
 use crate::column::{Column, Opening};
 use crate::count_column::{Judged, Unusable, settle};
 use crate::coverage::{RowReason, ValueReason};
-use crate::meaning::{Hashes, Ids, Judging, Presence, Times};
+use crate::meaning::{Digests, Hashes, Ids, Judging, Presence, Times};
 use crate::names::Names;
 use crate::plan::{Decoder, Plan, PlannedFile, Unit};
 use crate::source::Source;
@@ -31,6 +32,10 @@ pub struct UnitReader<'p> {
     words: Names,
     meanings: Vec<(Status, bool)>,
     statuses: Vec<Status>,
+    identities: Vec<u128>,
+    /// Records to leave out, by position among those that count, and times of those left out of the batch.
+    duplicates: &'p [u64],
+    repeated: Vec<i64>,
     tally: UnitTally,
     spent: Spent,
 }
@@ -57,6 +62,8 @@ struct Columns {
     bytes: Option<Column<Judged>>,
     status: Option<Column<u32>>,
     subjects: Option<Column<u64>>,
+    /// What, together with the time, tells which event a record is.
+    identity: Vec<Option<Column<u128>>>,
 }
 
 const PRINCIPALS: [Field; 2] = [Field::Key, Field::User];
@@ -74,7 +81,7 @@ impl<'p> UnitReader<'p> {
         announce(plan, unit, request, &source);
         let arrow = plan.options.decoder == Decoder::Arrow;
         let opening = Opening { file, source, row_group: unit.row_group, rows, arrow };
-        let columns = guarded(|| Columns::open(&opening, request));
+        let columns = guarded(|| Columns::open(&opening, request, plan.mapping.identity()));
         let columns = columns.map_err(|cause| damaged(file, unit.row_group, cause))?;
         Ok(Self {
             plan,
@@ -86,9 +93,19 @@ impl<'p> UnitReader<'p> {
             words: Names::default(),
             meanings: Vec::new(),
             statuses: Vec::new(),
+            identities: Vec::new(),
+            duplicates: &[],
+            repeated: Vec::new(),
             tally: UnitTally::default(),
             spent: Spent::default(),
         })
+    }
+
+    /// Leaves these records out: positions among the unit's records that count, ascending
+    /// (see [`Duplicates::of`](crate::Duplicates::of)).
+    #[must_use]
+    pub fn without(self, duplicates: &'p [u64]) -> Self {
+        Self { duplicates, ..self }
     }
 
     /// The next batch; it may be empty though more follow. `None` at the end of the unit. New names are added to
@@ -124,6 +141,8 @@ impl<'p> UnitReader<'p> {
                 .subjects
                 .as_ref()
                 .map(|column| Subjects { hashes: &column.out, valid: &column.valid }),
+            identities: (!columns.identity.is_empty()).then_some(self.identities.as_slice()),
+            repeated: &self.repeated,
         }))
     }
 
@@ -191,14 +210,20 @@ impl<'p> UnitReader<'p> {
             column.read(opening, rows, &mut Hashes { kind: &kind })?;
         }
         self.spent.subjects = lap();
+        for column in columns.identity.iter_mut().flatten() {
+            let kind = column.kind.clone();
+            column.read(opening, rows, &mut Digests { kind: &kind })?;
+        }
         if !self.all_count() {
             self.judge_rows(rows);
             self.columns.retain(&self.keep);
         }
+        self.leave_out();
         self.time.clear();
         if let Some(time) = &self.columns.time {
             self.time.extend(time.out.iter().map(|moment| moment.0));
         }
+        self.identify();
         self.tally.read += self.time.len() as u64;
         for column in [&mut self.columns.rows, &mut self.columns.bytes].into_iter().flatten() {
             let Unusable { negative, not_a_number } = settle(&mut column.out);
@@ -208,6 +233,54 @@ impl<'p> UnitReader<'p> {
         self.fill_statuses();
         self.spent.select = lap();
         Ok(())
+    }
+
+    /// Leaves out what repeats another record.
+    fn leave_out(&mut self) {
+        self.repeated.clear();
+        if self.duplicates.is_empty() {
+            return;
+        }
+        let times = self.columns.time.as_ref().map_or(&[][..], |time| &time.out);
+        let before = self.tally.read + self.tally.duplicate;
+        let end = before + times.len() as u64;
+        let (now, later) = self.duplicates.split_at(self.duplicates.partition_point(|at| *at < end));
+        self.duplicates = later;
+        if now.is_empty() {
+            return;
+        }
+        self.keep.clear();
+        self.keep.resize(times.len(), true);
+        for row in now.iter().map(|at| (at - before) as usize) {
+            self.keep[row] = false;
+            self.repeated.push(times[row].0);
+        }
+        self.tally.duplicate += now.len() as u64;
+        self.columns.retain(&self.keep);
+    }
+
+    /// Tells by the time and what else identifies them which records are the same event.
+    fn identify(&mut self) {
+        let columns = &self.columns.identity;
+        self.identities.clear();
+        if columns.is_empty() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        self.identities.extend(self.time.iter().enumerate().map(|(row, time)| {
+            bytes.clear();
+            for column in columns {
+                // A file that lacks a column is as one where it is null.
+                let digest =
+                    column.as_ref().and_then(|column| column.out.get(row)).copied().unwrap_or_default();
+                bytes.extend_from_slice(&digest.to_le_bytes());
+            }
+            if bytes.iter().all(|byte| *byte == 0) {
+                return 0;
+            }
+            bytes.extend_from_slice(&time.to_le_bytes());
+            xxh3_128(&bytes)
+        }));
     }
 
     fn fill_statuses(&mut self) {
@@ -266,7 +339,11 @@ impl<'p> UnitReader<'p> {
 }
 
 impl Columns {
-    fn open(opening: &Opening<'_>, request: Request) -> Result<Self, parquet::errors::ParquetError> {
+    fn open(
+        opening: &Opening<'_>,
+        request: Request,
+        identity: FieldSet,
+    ) -> Result<Self, parquet::errors::ParquetError> {
         let mut ids = [const { None }; Field::ALL.len()];
         for field in request.ids.iter().filter(|field| field.is_dimension()) {
             ids[field.index()] = Column::open(opening, field)?;
@@ -278,6 +355,10 @@ impl Columns {
         ) -> Result<Option<Column<T>>, parquet::errors::ParquetError> {
             if asked { Column::open(opening, field) } else { Ok(None) }
         }
+        let mut identities = Vec::new();
+        for field in identity.iter().filter(|_| request.identities) {
+            identities.push(Column::open(opening, field)?);
+        }
         let [key, user] = PRINCIPALS.map(|field| asked(opening, field, !request.ids.contains(field)));
         Ok(Self {
             time: Column::open(opening, Field::Time)?,
@@ -287,6 +368,7 @@ impl Columns {
             bytes: asked(opening, Field::Bytes, request.bytes)?,
             status: asked(opening, Field::Status, request.status)?,
             subjects: asked(opening, Field::Subject, request.subjects)?,
+            identity: identities,
         })
     }
 
@@ -309,6 +391,7 @@ impl Columns {
         each(&mut self.bytes, keep);
         each(&mut self.status, keep);
         each(&mut self.subjects, keep);
+        self.identity.iter_mut().for_each(|column| each(column, keep));
     }
 }
 

@@ -15,8 +15,8 @@ mod rules;
 mod shares;
 mod world;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -198,14 +198,14 @@ fn a_level_that_fell_for_good_is_no_leak_before_the_fall() {
 struct Asked<'a> {
     rollup: &'a Rollup,
     refused: Option<&'a str>,
-    names: RefCell<BTreeSet<String>>,
+    names: Mutex<BTreeSet<String>>,
 }
 
 impl Lookup for Asked<'_> {
     type Error = String;
 
     fn entity(&self, view: &View, name: &str) -> Result<Table, String> {
-        self.names.borrow_mut().insert(name.to_owned());
+        self.names.lock().unwrap().insert(name.to_owned());
         if self.refused == Some(name) {
             return Err(format!("{name} can not be read"));
         }
@@ -222,9 +222,9 @@ fn only_the_cells_of_findings_are_asked_for_and_their_loss_is_an_error() {
     let days: Vec<DayTable> = rollup.tables.iter().map(DayTable::of).collect();
     let registry = Registry::default();
     let detect = |refused| {
-        let asked = Asked { rollup: &rollup, refused, names: RefCell::default() };
+        let asked = Asked { rollup: &rollup, refused, names: Mutex::default() };
         let detection = slowleak_detect::detect(&days, &asked, &registry, &DetectConfig::default());
-        (detection, asked.names.into_inner())
+        (detection, asked.names.into_inner().unwrap())
     };
     let (detection, names) = detect(None);
     let found: BTreeSet<String> = detection.unwrap().findings.into_iter().map(|f| f.entity).collect();

@@ -229,6 +229,7 @@ proptest! {
             bytes: true,
             status: true,
             subjects: true,
+            identities: false,
         };
         let ours = read(&plan, request);
         prop_assert_eq!(&ours, &read(&plan_with(Decoder::Arrow), request));
@@ -305,6 +306,7 @@ fn reads_pages_alone(rows: &[Row], choices: &Choices) {
         bytes: true,
         status: true,
         subjects: true,
+        identities: false,
     };
     let ours = read(&plan, request);
     assert_eq!(ours.tally.rows(), rows.len() as u64, "{choices:?}");
