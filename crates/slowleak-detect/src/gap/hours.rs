@@ -178,6 +178,42 @@ impl Hours {
         (sum(2) + 1.0) / (sum(3) + 1.0)
     }
 
+    /// The segment around a stretch with the largest sum of what each hour says for having lost all but `left` of its
+    /// expected records: the logarithm of the ratio of Poisson likelihoods, at the level that the stretch is judged by.
+    pub(crate) fn edges(&self, stretch: &Range<usize>, left: f64) -> Range<usize> {
+        let level = self.expected(stretch) / self.usual(stretch);
+        let says = |hour: usize| level * self.usual[hour] * (1.0 - left) + self.counts[hour] * left.ln();
+        // The nearest of those that say as much: what has no records anyway is no part of it.
+        let farthest = |hours: &mut dyn Iterator<Item = usize>| {
+            let (mut sum, mut best) = (0.0, None);
+            for hour in hours {
+                sum += says(hour);
+                if best.is_none_or(|(most, _)| sum > most) {
+                    best = Some((sum, hour));
+                }
+            }
+            best.map(|(_, hour)| hour)
+        };
+        let start = farthest(&mut (self.judged.start..stretch.end).rev()).unwrap_or(stretch.start);
+        let last = farthest(&mut (start..self.judged.end)).unwrap_or(start);
+        start..last + 1
+    }
+
+    /// The part of the usual records that an hour has, at most one.
+    pub(crate) fn left(&self, hour: usize) -> f64 {
+        if self.usual[hour] > 0.0 { (self.counts[hour] / self.usual[hour]).min(1.0) } else { 0.0 }
+    }
+
+    /// Records that a stretch is expected to have where `left` of each hour remains.
+    pub(crate) fn expected_of(&self, hours: &Range<usize>, left: impl Fn(usize) -> f64) -> f64 {
+        let usual = self.usual(hours);
+        if usual <= 0.0 {
+            return 0.0;
+        }
+        let remains: f64 = hours.clone().map(|hour| self.usual[hour] * left(hour)).sum();
+        self.expected(hours) * remains / usual
+    }
+
     /// Whether the hour has any record.
     pub(crate) fn heard(&self, hour: usize) -> bool {
         self.counts[hour] > 0.0

@@ -14,6 +14,8 @@ pub(crate) const LENGTHS: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 36, 48, 7
 const LOW: f64 = 0.1;
 /// ...and that quantile of a normal distribution.
 const LOW_DEVIATIONS: f64 = 1.2816;
+/// Edges are sought as of something that has left this share at least: of nothing, a single record would be one.
+const LEAST_LEFT: f64 = 0.01;
 /// No total is steadier than this relative variance: one in a hundred.
 const STEADIEST: f64 = 1e-4;
 
@@ -83,23 +85,12 @@ impl<'a> Search<'a> {
         best.into_iter().flatten().collect()
     }
 
-    /// The stretch with its edges moved, an hour at a time, for as long as that says more.
+    /// The stretch with exact edges: around it, the hours that are likelier at its share of the expected than at all of it.
+    /// The score stays that of the stretch, by which days are compared.
     pub(crate) fn edged(&self, stretch: &Stretch) -> Stretch {
-        let mut best = stretch.clone();
-        loop {
-            let Range { start, end } = best.hours;
-            let moved = [
-                start.saturating_sub(1).max(self.hours.judged.start)..end,
-                start..(end + 1).min(self.hours.judged.end),
-                start + 1..end,
-                start..end - 1,
-            ];
-            let better = moved.into_iter().filter(|hours| !hours.is_empty()).map(|hours| self.stretch(hours));
-            match better.max_by(|a, b| a.score.total_cmp(&b.score)) {
-                Some(next) if next.score > best.score => best = next,
-                _ => return best,
-            }
-        }
+        let left = (stretch.observed / stretch.expected).max(LEAST_LEFT);
+        let hours = self.hours.edges(&stretch.hours, left);
+        Stretch { score: stretch.score, ..self.stretch(hours) }
     }
 
     fn stretch(&self, hours: Range<usize>) -> Stretch {

@@ -136,11 +136,7 @@ impl Pause {
     fn of(Asked { value, counts }: Asked, whole: &Hours, logged: &[bool]) -> Option<Self> {
         let pauses = pauses(&counts, whole)?;
         let own = Hours::new(whole.time(0), counts.into_iter().map(f64::from).collect(), logged)?;
-        let missing = |hours: &Range<usize>| {
-            let (observed, expected) = (whole.observed(hours), whole.expected(hours));
-            let lively = if expected > 0.0 { (observed / expected).min(1.0) } else { 0.0 };
-            own.expected(hours) * lively
-        };
+        let missing = |hours: &Range<usize>| own.expected_of(hours, |hour| whole.left(hour));
         let pauses = pauses.into_iter().map(|hours| (missing(&hours), hours));
         // Of several the first, so that later nights do not choose anew.
         let (missing, hours) = pauses.reduce(|a, b| if b.0 > a.0 { b } else { a }).unwrap_or((0.0, 0..0));
