@@ -27,7 +27,7 @@ fn logs(dir: &Path) {
                 let slot = (day * 24 + hour) * 24 + key;
                 for nth in 0..3 + scrambled(slot) as i64 % 3 + key % 4 {
                     let chance = scrambled(slot * 100 + nth + 7);
-                    if day == THINNED && (9..15).contains(&hour) && chance % 3 == 0 {
+                    if day == THINNED && (9..15).contains(&hour) && chance.is_multiple_of(3) {
                         continue;
                     }
                     let time = START + day * DAY + hour * HOUR + (chance % HOUR as u64) as i64;
