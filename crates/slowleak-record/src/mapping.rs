@@ -7,6 +7,10 @@ use serde::Deserialize;
 
 use crate::{Field, FieldSet, InputError, InputResult, Status};
 
+/// What two records of one event agree in, besides the time. The id alone would do if it always were one; a column of that name
+/// may as well hold the kind of event, and then accesses to other accounts in the same second would be lost.
+const SAME: [Field; 5] = [Field::EventId, Field::Key, Field::User, Field::Object, Field::Subject];
+
 /// Maps fields onto column names, and a log's status words onto [`Status`].
 ///
 /// Column names are compared exactly first and without case second. The `native` preset maps every field
@@ -42,7 +46,7 @@ impl Mapping {
             preset: "native".to_owned(),
             columns: Field::ALL.map(|field| field.name().to_owned()),
             status: BTreeMap::new(),
-            identity: FieldSet::EMPTY.with(Field::EventId),
+            identity: SAME.into_iter().collect(),
         }
     }
 
@@ -98,9 +102,11 @@ impl Mapping {
     }
 
     /// The fields by which, together with the time, a record is known to be the same event as another one, so that it
-    /// counts once; empty where every record counts. Unless a map file says otherwise that is the event id: what was
-    /// delivered twice has the same. A source that logs each event twice, with another id or none, has a rule by what the two
-    /// entries agree in, for instance `by = ["key", "object", "subject"]`.
+    /// counts once; empty where every record counts. Unless a map file says otherwise these are the event id and who did it
+    /// to what: what was delivered twice agrees in them. A source that logs each event twice, with other ids or none, has a
+    /// rule by what the two entries agree in, for instance `by = ["key", "subject"]`.
+    ///
+    /// A record without any of them, or without an event id where that is among them, is nobody's copy.
     pub fn identity(&self) -> FieldSet {
         self.identity
     }
@@ -177,7 +183,7 @@ mod tests {
     #[test]
     fn the_event_id_tells_duplicates_unless_the_map_file_says_otherwise() {
         let of = |fields: &[Field]| fields.iter().copied().collect::<FieldSet>();
-        assert_eq!(file("").unwrap().identity(), of(&[Field::EventId]));
+        assert_eq!(file("").unwrap().identity(), of(&SAME));
         let twice = file("[duplicates]\nby = [\"time\", \"subject\", \"key\"]\n").unwrap();
         assert_eq!(twice.identity(), of(&[Field::Key, Field::Subject]));
         assert_eq!(file("[duplicates]\nby = []\n").unwrap().identity(), FieldSet::EMPTY);

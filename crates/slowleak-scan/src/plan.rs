@@ -165,7 +165,9 @@ impl Plan {
     /// Whether anything tells which event the unit's records are.
     pub(crate) fn identifies(&self, unit: &Unit) -> bool {
         let layout = &self.files[unit.file].layout;
-        self.mapping.identity().iter().any(|field| layout.role(field).is_some())
+        let identity = self.mapping.identity();
+        let has = |field: Field| layout.role(field).is_some();
+        if identity.contains(Field::EventId) { has(Field::EventId) } else { identity.iter().any(has) }
     }
 
     /// Whether anything tells which event its records are, at least in some files.

@@ -266,6 +266,9 @@ impl<'p> UnitReader<'p> {
         if columns.is_empty() {
             return;
         }
+        // Where ids are wanted, what has none can not be told.
+        let id = self.plan.mapping.identity().iter().position(|field| field == Field::EventId);
+        let id = id.map(|at| columns[at].as_ref().map_or(&[][..], |column| &column.out));
         let mut bytes = Vec::new();
         self.identities.extend(self.time.iter().enumerate().map(|(row, time)| {
             bytes.clear();
@@ -275,7 +278,8 @@ impl<'p> UnitReader<'p> {
                     column.as_ref().and_then(|column| column.out.get(row)).copied().unwrap_or_default();
                 bytes.extend_from_slice(&digest.to_le_bytes());
             }
-            if bytes.iter().all(|byte| *byte == 0) {
+            let lacks_id = id.is_some_and(|ids| ids.get(row).is_none_or(|id| *id == 0));
+            if lacks_id || bytes.iter().all(|byte| *byte == 0) {
                 return 0;
             }
             bytes.extend_from_slice(&time.to_le_bytes());
