@@ -18,8 +18,8 @@ pub struct Request {
     pub status: bool,
     /// Whether subject hashes are wanted.
     pub subjects: bool,
-    /// Whether it is wanted by what records are known to be the same event.
-    pub identities: bool,
+    /// The fields by which, with the time, records are the same event; none where that is not wanted.
+    pub identity: FieldSet,
 }
 
 /// A set of names for each field, indexed by [`Field::index`]: what the ids of chunks stand for. One goes from unit

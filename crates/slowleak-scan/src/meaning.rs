@@ -110,7 +110,7 @@ impl Meaning for Hashes<'_> {
     }
 }
 
-/// What tells values apart for good, 0 for null.
+/// What tells values apart for good, 0 for null and for an empty text, which is what some converters make of null.
 pub(crate) struct Digests<'a> {
     pub(crate) kind: &'a DataType,
 }
@@ -120,7 +120,7 @@ impl Meaning for Digests<'_> {
     const NULL: u128 = 0;
 
     fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u128>) -> Result<(), Damage> {
-        out.extend(texts.iter().map(xxh3_128));
+        out.extend(texts.iter().map(digest));
         Ok(())
     }
 
@@ -132,10 +132,14 @@ impl Meaning for Digests<'_> {
 
     fn array(&mut self, array: &ArrayRef, out: &mut Vec<u128>) -> Result<(), Damage> {
         for_each_value(array, |text| {
-            out.push(text.map_or(Self::NULL, xxh3_128));
+            out.push(text.map_or(Self::NULL, digest));
             Ok(())
         })
     }
+}
+
+fn digest(text: &[u8]) -> u128 {
+    if text.is_empty() { 0 } else { xxh3_128(text) }
 }
 
 /// Instants, or why there is none.

@@ -229,7 +229,7 @@ proptest! {
             bytes: true,
             status: true,
             subjects: true,
-            identities: false,
+            identity: FieldSet::EMPTY,
         };
         let ours = read(&plan, request);
         prop_assert_eq!(&ours, &read(&plan_with(Decoder::Arrow), request));
@@ -306,7 +306,7 @@ fn reads_pages_alone(rows: &[Row], choices: &Choices) {
         bytes: true,
         status: true,
         subjects: true,
-        identities: false,
+        identity: FieldSet::EMPTY,
     };
     let ours = read(&plan, request);
     assert_eq!(ours.tally.rows(), rows.len() as u64, "{choices:?}");
