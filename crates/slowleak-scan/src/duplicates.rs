@@ -23,8 +23,8 @@ use crate::plan::{Plan, Unit};
 use crate::unit::UnitReader;
 use stretch::{Stretch, stretches};
 
-/// Bytes that comparing a record takes: as it is read by a thread, and among all.
-const OF_RECORD: usize = 2 * size_of::<Copy>();
+/// Bytes that comparing a record takes: as it is read by a thread, among all, and what the allocator keeps.
+const OF_RECORD: usize = 3 * size_of::<Copy>();
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
