@@ -31,6 +31,7 @@ pub(crate) fn request(views: &[View]) -> Request {
         bytes: counts(Metric::Bytes),
         status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
         subjects: counts(Metric::Subjects),
+        blocks: counts(Metric::Blocks),
     }
 }
 

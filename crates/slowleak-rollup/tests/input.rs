@@ -395,7 +395,7 @@ fn bad_utf8_is_replaced_in_names_and_kept_apart_in_subjects() {
         let (rollup, _) = scan(&[file(&path)]);
         assert_eq!(rollup.tables[0].entities, ["a\u{fffd}"]);
         assert_eq!(rollup.tables[0].count(Metric::Events), [2]);
-        assert_eq!(rollup.tables[0].subjects[0].estimate(), 2.0);
+        assert_eq!(rollup.tables[0].sketches.subjects[0].estimate(), 2.0);
     }
 }
 
@@ -410,7 +410,7 @@ fn numbers_and_text_are_one_subject() {
     write_columns(&dir.path().join("a.parquet"), columns(Arc::new(Int64Array::from(vec![42]))), 10, true);
     write_columns(&dir.path().join("b.parquet"), columns(text([Some("42")])), 10, true);
     let files = ["a", "b"].map(|name| file(&dir.path().join(format!("{name}.parquet"))));
-    assert_eq!(scan(&files).0.tables[0].subjects[0].estimate(), 1.0);
+    assert_eq!(scan(&files).0.tables[0].sketches.subjects[0].estimate(), 1.0);
     let by_subject: Vec<View> = vec!["subject@1h:events".parse().unwrap()];
     let (rollup, _) = scan_with(&files, &by_subject, ScanOptions::default());
     assert_eq!(rollup.tables[0].entities, ["42"]);

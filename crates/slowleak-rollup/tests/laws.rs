@@ -319,7 +319,7 @@ fn views_with_different_metrics_merge_to_what_both_know() {
         Rollup::merge(vec![one("key@1h:rows,subjects"), one("key@1h:subjects,missing"), one("key@1d:rows")]);
     let views: Vec<String> = merged.tables.iter().map(|table| table.view.to_string()).collect();
     assert_eq!(views, ["key@1h:events,subjects", "key@1d:events,rows"]);
-    assert_eq!(merged.tables[0].subjects[0].estimate(), 1.0);
+    assert_eq!(merged.tables[0].sketches.subjects[0].estimate(), 1.0);
     assert_eq!(Rollup::merge(Vec::new()), Rollup::default());
 }
 
@@ -340,7 +340,7 @@ fn disorder_and_large_sketches() {
     check(tables.iter().find(|table| table.view == views[0]).unwrap(), &many);
     let quarter = tables.iter().find(|table| table.view == views[1]).unwrap();
     let want = naive(&many, &views[1]);
-    for (sketch, naive) in quarter.subjects.iter().zip(want.values()) {
+    for (sketch, naive) in quarter.sketches.subjects.iter().zip(want.values()) {
         let mut alone = Sketch::default();
         naive.subjects.iter().for_each(|hash| alone.insert_hash(*hash));
         assert_eq!(sketch.to_bytes(), alone.to_bytes());

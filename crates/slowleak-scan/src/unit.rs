@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use slowleak_record::{Field, InputError, InputResult, Micros, Status, guarded};
 
 use crate::ahead::announce;
-use crate::chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
+use crate::chunk::{Chunk, NamesByField, Request, UnitTally};
 use crate::column::{Column, Opening};
 use crate::count_column::{Judged, Unusable, settle};
 use crate::coverage::{RowReason, ValueReason};
-use crate::meaning::{Hashes, Ids, Judging, Presence, Times};
+use crate::meaning::{Ids, Judging, Presence, Times};
 use crate::names::Names;
 use crate::plan::{Decoder, Plan, PlannedFile, Unit};
 use crate::source::Source;
+use crate::subject_column::SubjectColumn;
 use crate::time_column::Moment;
 
 /// Rows a batch: all columns of a batch together stay in the second-level cache.
@@ -56,7 +57,7 @@ struct Columns {
     rows: Option<Column<Judged>>,
     bytes: Option<Column<Judged>>,
     status: Option<Column<u32>>,
-    subjects: Option<Column<u64>>,
+    subjects: Option<SubjectColumn>,
 }
 
 const PRINCIPALS: [Field; 2] = [Field::Key, Field::User];
@@ -120,10 +121,7 @@ impl<'p> UnitReader<'p> {
             rows: out(&columns.rows),
             bytes: out(&columns.bytes),
             status: columns.status.is_some().then_some(self.statuses.as_slice()),
-            subjects: columns
-                .subjects
-                .as_ref()
-                .map(|column| Subjects { hashes: &column.out, valid: &column.valid }),
+            subjects: columns.subjects.as_ref().map(SubjectColumn::subjects),
         }))
     }
 
@@ -187,8 +185,7 @@ impl<'p> UnitReader<'p> {
         }
         self.spent.names = lap();
         if let Some(column) = &mut columns.subjects {
-            let kind = column.kind.clone();
-            column.read(opening, rows, &mut Hashes { kind: &kind })?;
+            column.read(opening, rows)?;
         }
         self.spent.subjects = lap();
         if !self.all_count() {
@@ -286,7 +283,10 @@ impl Columns {
             rows: asked(opening, Field::Rows, request.rows)?,
             bytes: asked(opening, Field::Bytes, request.bytes)?,
             status: asked(opening, Field::Status, request.status)?,
-            subjects: asked(opening, Field::Subject, request.subjects)?,
+            subjects: match request.subjects || request.blocks {
+                true => SubjectColumn::open(opening, request.blocks)?,
+                false => None,
+            },
         })
     }
 
@@ -308,7 +308,9 @@ impl Columns {
         each(&mut self.rows, keep);
         each(&mut self.bytes, keep);
         each(&mut self.status, keep);
-        each(&mut self.subjects, keep);
+        if let Some(subjects) = &mut self.subjects {
+            subjects.retain(keep);
+        }
     }
 }
 

@@ -193,7 +193,7 @@ pub(crate) fn check(table: &Table, records: &[Record]) {
         for metric in table.view.metrics() {
             match metric {
                 Metric::Subjects => {
-                    assert_eq!(table.subjects[cell].estimate(), naive.subjects.len() as f64);
+                    assert_eq!(table.sketches.subjects[cell].estimate(), naive.subjects.len() as f64);
                 }
                 Metric::Sources => assert_eq!(table.count(*metric)[cell], naive.sources.len() as i64),
                 metric => assert_eq!(table.count(*metric)[cell], naive.sums[*metric as usize], "{metric}"),
