@@ -3,7 +3,7 @@
 //! Who takes accounts one number after the other touches next to each one its neighbours, on the same day; honest work
 //! draws accounts as they come. In: views with distinct accounts and distinct blocks of 64 numbers, by day. Out: for each
 //! entity the days on which more of its accounts had neighbours than its other days and its peers lead to expect
-//! ([`chance`]), unless it did so before. A leak that is found otherwise takes it as evidence; else it is a finding.
+//! ([`chance`]), unless it did so before, is new and of a kind that does, or is part of a key that does. A leak that is found otherwise takes it as evidence; else it is a finding.
 //!
 //! All intervals are asked, of any length, and the scores are calibrated on the best one of every entity, as those of
 //! rates are.
@@ -13,6 +13,7 @@ mod chance;
 use std::ops::Range;
 
 use rayon::prelude::*;
+use slowleak_record::Field;
 use slowleak_rollup::{DayTable, Metric};
 
 use crate::candidate::Candidate;
@@ -31,6 +32,10 @@ const KNOWN_DAYS: usize = 14;
 const PAUSES: usize = 2;
 /// Part of the usual day of an interval with which another day is like it.
 const ALIKE: f64 = 0.5;
+/// Accounts by which an entity is known: its habit, or that it was there before.
+const MIN_ACCOUNTS: f64 = 20.0;
+/// Fewest others of a kind whose habit may be a newcomer's, too.
+const MIN_KIND: usize = 2;
 /// Fewest neighbours beyond the expected that are worth a word.
 const MIN_EXCESS: f64 = 20.0;
 
@@ -47,6 +52,8 @@ struct Cohort<'a> {
     peers: Option<Peers>,
     /// Of each entity the days that stand out most; `None` where it did too little, or has the habit.
     best: Vec<Option<Found>>,
+    /// Of each entity the share of neighbours among its accounts, other days than those that stand out.
+    habits: Vec<Option<f64>>,
     tail: Tail,
 }
 
@@ -60,13 +67,24 @@ struct Found {
     chance: f64,
 }
 
+impl Found {
+    /// Share of the neighbours among the accounts.
+    fn share(&self) -> f64 {
+        self.judged.neighbours / self.judged.accounts.max(1.0)
+    }
+}
+
 impl<'a> Enumeration<'a> {
     /// Looks at every entity of the views that know blocks: for each dimension one of `tables`.
     pub(crate) fn run(log: Log<'a>, tables: &[&'a DayTable]) -> Self {
         let long_enough = log.grid.days() >= log.config.min_days;
         let tables = tables.iter().filter(|_| long_enough);
-        let cohorts =
-            tables.filter_map(|table| Some(Cohort::of(Daily::of(table, log.grid)?, &log))).collect();
+        let mut cohorts: Vec<Cohort<'a>> = Vec::new();
+        // Tables are in the order of their dimensions, that of keys before those of their parts.
+        for daily in tables.filter_map(|table| Daily::of(table, log.grid)) {
+            let cohort = Cohort::of(daily, &log, cohorts.first());
+            cohorts.push(cohort);
+        }
         Self { log, cohorts }
     }
 
@@ -142,18 +160,53 @@ impl<'a> Enumeration<'a> {
 }
 
 impl<'a> Cohort<'a> {
-    fn of(daily: Daily<'a>, log: &Log<'a>) -> Self {
+    /// The entities of a view; `first` is the cohort of the first view, which is that of keys where there are any.
+    fn of(daily: Daily<'a>, log: &Log<'a>, first: Option<&Self>) -> Self {
         let all: Vec<Vec<Visit>> =
             (0..daily.len()).into_par_iter().map(|entity| visits(&daily, entity)).collect();
         let peers = Peers::learn(&all);
         let least = log.config.min_events as f64;
         let of_entity = |visits: &Vec<Visit>| {
             let accounts: f64 = visits.iter().map(|visit| visit.accounts).sum();
-            peers.filter(|_| accounts >= least).and_then(|peers| best(visits, peers, log.grid))
+            let found = peers.filter(|_| accounts >= least).and_then(|peers| best(visits, peers, log.grid));
+            (habit(visits, found.as_ref()), found)
         };
-        let best: Vec<Option<Found>> = all.par_iter().map(of_entity).collect();
-        let tail = Tail::fit(best.iter().flatten().map(|found| found.score).collect());
-        Self { daily, peers, best, tail }
+        let (habits, best): (Vec<_>, Vec<_>) = all.par_iter().map(of_entity).unzip();
+        let mut cohort = Self { daily, peers, best, habits, tail: Tail::fit(Vec::new()) };
+        let honest = |(entity, visits): (usize, &Vec<Visit>)| {
+            let found = cohort.best[entity].as_ref().filter(|found| found.score > 0.0)?;
+            let of_key = |keys| cohort.is_of_its_key(entity, found, keys);
+            let honest = cohort.is_of_its_kind(found, visits) || first.is_some_and(of_key);
+            honest.then(|| found.share())
+        };
+        let honest: Vec<Option<f64>> = all.par_iter().enumerate().map(honest).collect();
+        for (entity, share) in honest.into_iter().enumerate().filter(|(_, share)| share.is_some()) {
+            // It is its habit from now on, and that of its parts.
+            let habit = &mut cohort.habits[entity];
+            *habit = share.into_iter().chain(*habit).reduce(f64::max);
+            cohort.best[entity] = None;
+        }
+        cohort.tail = Tail::fit(cohort.best.iter().flatten().map(|found| found.score).collect());
+        cohort
+    }
+
+    /// Whether an entity is new, and goes by number as several of its kind always do: another nightly job.
+    fn is_of_its_kind(&self, found: &Found, visits: &[Visit]) -> bool {
+        let before: f64 = visits[..found.visits.start].iter().map(|visit| visit.accounts).sum();
+        let alike = |habit: &&f64| **habit >= ALIKE * found.share();
+        before < MIN_ACCOUNTS && self.habits.iter().flatten().filter(alike).count() >= MIN_KIND
+    }
+
+    /// Whether an entity is a part of a key that goes by number anyway.
+    fn is_of_its_key(&self, entity: usize, found: &Found, keys: &Self) -> bool {
+        let (dimension, of_keys) = (&self.daily.table.view.dimension, &keys.daily.table.view.dimension);
+        if of_keys.parts() != [Field::Key] {
+            return false;
+        }
+        let Some(place) = dimension.parts().iter().position(|part| *part == Field::Key) else { return false };
+        let name = dimension.split(&self.daily.table.entities[entity]).into_iter().nth(place);
+        let key = name.and_then(|name| keys.daily.find(&of_keys.join([name.as_str()])));
+        key.and_then(|key| keys.habits[key]).is_some_and(|habit| habit >= ALIKE * found.share())
     }
 
     fn expected_false(&self, score: f64, tails: f64, days: f64) -> Option<f64> {
@@ -166,6 +219,17 @@ impl<'a> Cohort<'a> {
 /// The visits of an entity in order of time.
 fn visits(daily: &Daily<'_>, entity: usize) -> Vec<Visit> {
     daily.visits(entity).map(|(day, accounts, blocks)| Visit::new(day, accounts, blocks)).collect()
+}
+
+/// The share of neighbours among the accounts of other visits than those found; `None` where these are few.
+fn habit(visits: &[Visit], found: Option<&Found>) -> Option<f64> {
+    let inside = found.filter(|found| found.score > 0.0).map_or(0..0, |found| found.visits.clone());
+    let (mut accounts, mut neighbours) = (0.0, 0.0);
+    for (_, visit) in visits.iter().enumerate().filter(|(at, _)| !inside.contains(at)) {
+        accounts += visit.accounts;
+        neighbours += visit.neighbours;
+    }
+    (accounts >= MIN_ACCOUNTS).then(|| f64::max(neighbours, 0.0) / accounts)
 }
 
 /// The days of an entity that stand out most; none of a score above zero where nothing does, and nothing at all where it is

@@ -165,16 +165,16 @@ proptest! {
     ) {
         let views: Vec<View> = [
             "key@1h:rows,subjects,sources",
-            "key@1d:rows,subjects,sources",
+            "key@1d:rows,subjects,blocks,sources",
             "user@2h:denied,subjects",
             "object@3h:rows,sources",
-            "object@1d:subjects",
-            "key+object@1h:rows,subjects,sources",
+            "object@1d:subjects,blocks",
+            "key+object@1h:rows,subjects,blocks,sources",
             "object+key@1d:rows,subjects",
             "user+object@1d:rows,bytes,denied,subjects",
             "user+object@2h:rows,sources",
             "user+object@3h:rows,bytes",
-            "user+key+object@1h:rows,bytes,denied,missing,subjects,sources",
+            "user+key+object@1h:rows,bytes,denied,missing,subjects,blocks,sources",
         ]
         .map(|view| view.parse().unwrap())
         .to_vec();
@@ -210,8 +210,8 @@ proptest! {
 
     #[test]
     fn coarser_windows_are_what_a_build_would_give(records in records(300)) {
-        let fine: Vec<View> = vec!["key+object@1h:rows,missing,subjects,sources".parse().unwrap()];
-        let coarse: Vec<View> = vec!["key+object@1d:rows,missing,subjects".parse().unwrap()];
+        let fine: Vec<View> = vec!["key+object@1h:rows,missing,subjects,blocks,sources".parse().unwrap()];
+        let coarse: Vec<View> = vec!["key+object@1d:rows,missing,subjects,blocks".parse().unwrap()];
         let dir = tempfile::tempdir().unwrap();
         write_log(&dir.path().join("log.parquet"), &records, 100, true);
         let hours = &rollup(dir.path(), &fine).0.tables[0];

@@ -292,3 +292,110 @@ impl Judged {
         shared((low + high) / 2.0).min(whole)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_distr::{Distribution, Gamma};
+    use rand_pcg::Pcg64Mcg;
+
+    use super::*;
+
+    #[test]
+    fn neighbours_are_accounts_less_the_blocks_that_they_hit() {
+        let mut rng = Pcg64Mcg::seed_from_u64(1);
+        for (accounts, blocks) in [(2, 50), (40, 50), (400, 50), (3, 100_000), (2_000, 100_000), (9, 1)] {
+            let mut sum = 0.0;
+            for _ in 0..2_000 {
+                let hit: std::collections::HashSet<u32> =
+                    (0..accounts).map(|_| rng.random_range(0..blocks)).collect();
+                sum += f64::from(accounts) - hit.len() as f64;
+            }
+            let (mean, want) = (sum / 2_000.0, neighbours(f64::from(accounts), 1.0 / f64::from(blocks)));
+            assert!((mean - want).abs() < 0.02 + 0.02 * want, "{accounts} of {blocks}: {mean}, {want}");
+        }
+        // Where the formula changes, it does not jump.
+        let (below, above) = (neighbours(1_000.0, 0.999e-7), neighbours(1_000.0, 1.001e-7));
+        assert!((below / above - 1.0).abs() < 0.01, "{below} {above}");
+    }
+
+    /// Entities with a chance of their own each, that visit some number of accounts a day.
+    fn simulated(entities: usize, blocks: f64, seed: u64) -> Vec<Vec<Visit>> {
+        let mut rng = Pcg64Mcg::seed_from_u64(seed);
+        let entity = |_| {
+            let own = blocks / Gamma::new(5.0, 0.2).unwrap().sample(&mut rng);
+            let level = rng.random_range(2.0..150.0_f64);
+            let visit = |day| {
+                let accounts = (level * rng.random_range(0.3..1.7_f64)).ceil();
+                let hit: std::collections::HashSet<u64> =
+                    (0..accounts as u64).map(|_| rng.random_range(0..own as u64 + 1)).collect();
+                Visit::new(day, accounts, hit.len() as f64)
+            };
+            (0..90).map(visit).collect()
+        };
+        (0..entities).map(entity).collect()
+    }
+
+    #[test]
+    fn the_chance_is_learnt_and_a_few_who_go_by_number_teach_nothing() {
+        let mut entities = simulated(200, 2_000.0, 2);
+        let clean = Peers::learn(&entities).unwrap();
+        assert!((0.7..1.4).contains(&(clean.chance * 2_000.0)), "{clean:?}");
+        assert!((2.5..10.0).contains(&clean.shape), "{clean:?}");
+        assert!(clean.scatter < 0.2 && clean.burst < 1.3, "{clean:?}");
+        for visits in entities.iter_mut().take(3) {
+            visits[60..].iter_mut().for_each(|visit| visit.neighbours = visit.accounts - 1.0);
+        }
+        let touched = Peers::learn(&entities).unwrap();
+        assert!((touched.chance / clean.chance - 1.0).abs() < 0.1 && touched.scatter < 0.3, "{touched:?}");
+    }
+
+    #[test]
+    fn scores_are_no_likelier_than_they_say() {
+        let entities = simulated(400, 2_000.0, 3);
+        let peers = Peers::learn(&entities).unwrap();
+        let mut scores = Vec::new();
+        for visits in &entities {
+            let days = Days::new(visits, peers, peers.chance);
+            let intervals =
+                [1, 7, 30].map(|length| (0..90 / length).map(move |at| at * length..(at + 1) * length));
+            scores.extend(intervals.into_iter().flatten().map(|days_in| days.judge(&days_in).nats(0.0)));
+        }
+        for nats in [2.0, 3.0, 5.0, 7.0] {
+            let share = scores.iter().filter(|score| **score >= nats).count() as f64 / scores.len() as f64;
+            assert!(share <= (-nats).exp(), "{share} of the intervals score {nats}");
+        }
+        let share = scores.iter().filter(|score| **score >= 1.0).count() as f64 / scores.len() as f64;
+        assert!(share > 0.01, "nor far rarer: {share}");
+    }
+
+    #[test]
+    fn estimates_that_are_off_are_no_neighbours() {
+        let mut rng = Pcg64Mcg::seed_from_u64(4);
+        let error = rand_distr::Normal::new(1.0, ERROR).unwrap();
+        // Accounts with a block each, so that all neighbours are the sketches' own.
+        let mut day = |at| Visit::new(at, 3_000.0 * error.sample(&mut rng), 3_000.0 * error.sample(&mut rng));
+        let visits: Vec<Visit> = (0..120).map(&mut day).collect();
+        let peers = Peers { chance: 1e-7, shape: 5.0, scatter: 0.0, burst: 1.0 };
+        let days = Days::new(&visits, peers, peers.chance);
+        let best = |length: usize| {
+            let scores = (0..=120 - length).map(|at| days.judge(&(at..at + length)).nats(0.0));
+            scores.fold(0.0, f64::max)
+        };
+        assert!([1, 2, 5, 20].into_iter().all(|length| best(length) < 8.0), "{} {}", best(1), best(5));
+        // The same as exact figures would be beyond doubt, and a tenth of the accounts by number is.
+        let exact: Vec<Visit> = visits.iter().map(|visit| Visit { error: 0.0, ..*visit }).collect();
+        assert!(
+            Days::new(&exact, peers, peers.chance).judge(&(0..1)).nats(0.0) > 50.0
+                || Days::new(&exact, peers, peers.chance).judge(&(1..2)).nats(0.0) > 50.0
+        );
+        let walked: Vec<Visit> = visits
+            .iter()
+            .map(|visit| Visit {
+                neighbours: visit.neighbours + if visit.day == 60 { 2_000.0 } else { 0.0 },
+                ..*visit
+            })
+            .collect();
+        assert!(Days::new(&walked, peers, peers.chance).judge(&(60..61)).nats(0.0) > 50.0);
+    }
+}

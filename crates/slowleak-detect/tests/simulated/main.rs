@@ -6,6 +6,7 @@ mod answers;
 mod births;
 mod bursts;
 mod causes;
+mod enumeration;
 mod novelty;
 mod phases;
 mod profile;
