@@ -82,7 +82,7 @@ impl<'a> Enumeration<'a> {
         let mut cohorts: Vec<Cohort<'a>> = Vec::new();
         // Tables are in the order of their dimensions, that of keys before those of their parts.
         for daily in tables.filter_map(|table| Daily::of(table, log.grid)) {
-            let cohort = Cohort::of(daily, &log, cohorts.first());
+            let cohort = Cohort::of(daily, &log, &cohorts);
             cohorts.push(cohort);
         }
         Self { log, cohorts }
@@ -160,8 +160,8 @@ impl<'a> Enumeration<'a> {
 }
 
 impl<'a> Cohort<'a> {
-    /// The entities of a view; `first` is the cohort of the first view, which is that of keys where there are any.
-    fn of(daily: Daily<'a>, log: &Log<'a>, first: Option<&Self>) -> Self {
+    /// The entities of a view, after those of `earlier` ones, among which are keys and their parts, where there are any.
+    fn of(daily: Daily<'a>, log: &Log<'a>, earlier: &[Self]) -> Self {
         let all: Vec<Vec<Visit>> =
             (0..daily.len()).into_par_iter().map(|entity| visits(&daily, entity)).collect();
         let peers = Peers::learn(&all);
@@ -175,8 +175,9 @@ impl<'a> Cohort<'a> {
         let mut cohort = Self { daily, peers, best, habits, tail: Tail::fit(Vec::new()) };
         let honest = |(entity, visits): (usize, &Vec<Visit>)| {
             let found = cohort.best[entity].as_ref().filter(|found| found.score > 0.0)?;
-            let of_key = |keys| cohort.is_of_its_key(entity, found, keys);
-            let honest = cohort.is_of_its_kind(found, visits) || first.is_some_and(of_key);
+            let honest = cohort.is_of_its_kind(found, visits)
+                || cohort.is_of_its_key(entity, found, earlier)
+                || cohort.is_by_keys(entity, found, visits, log, earlier);
             honest.then(|| found.share())
         };
         let honest: Vec<Option<f64>> = all.par_iter().enumerate().map(honest).collect();
@@ -198,15 +199,49 @@ impl<'a> Cohort<'a> {
     }
 
     /// Whether an entity is a part of a key that goes by number anyway.
-    fn is_of_its_key(&self, entity: usize, found: &Found, keys: &Self) -> bool {
-        let (dimension, of_keys) = (&self.daily.table.view.dimension, &keys.daily.table.view.dimension);
-        if of_keys.parts() != [Field::Key] {
+    fn is_of_its_key(&self, entity: usize, found: &Found, earlier: &[Self]) -> bool {
+        let (Some(keys), dimension) = (of(earlier, &[Field::Key]), &self.daily.table.view.dimension) else {
             return false;
-        }
+        };
         let Some(place) = dimension.parts().iter().position(|part| *part == Field::Key) else { return false };
-        let name = dimension.split(&self.daily.table.entities[entity]).into_iter().nth(place);
-        let key = name.and_then(|name| keys.daily.find(&of_keys.join([name.as_str()])));
-        key.and_then(|key| keys.habits[key]).is_some_and(|habit| habit >= ALIKE * found.share())
+        let key = dimension.split(&self.daily.table.entities[entity]).into_iter().nth(place);
+        key.and_then(|key| keys.habit(&key)).is_some_and(|habit| habit >= ALIKE * found.share())
+    }
+
+    /// Whether most of what an object (or whatever else is used with keys) has beyond the expected is by keys that go by
+    /// number anyway: a nightly job turns to another table.
+    fn is_by_keys(
+        &self,
+        entity: usize,
+        found: &Found,
+        visits: &[Visit],
+        log: &Log<'a>,
+        earlier: &[Self],
+    ) -> bool {
+        let dimension = &self.daily.table.view.dimension;
+        let &[own] = dimension.parts() else { return false };
+        let parts = [Field::Key, own];
+        let (Some(keys), Some(pairs)) = (of(earlier, &parts[..1]), of(earlier, &parts)) else { return false };
+        let Some(known) = log.slices.view(&parts) else { return false };
+        let name = dimension.split(&self.daily.table.entities[entity]).concat();
+        let days = visits[found.visits.start].day..visits[found.visits.end - 1].day + 1;
+        let of_pair = |pair: &u32| {
+            let pair = &known.table.entities[*pair as usize];
+            let key = known.table.view.dimension.split(pair).into_iter().next()?;
+            let visits = pairs.daily.visits(pairs.daily.find(pair)?).filter(|visit| days.contains(&visit.0));
+            let (accounts, blocks) =
+                visits.fold((0.0, 0.0), |sum, (_, accounts, blocks)| (sum.0 + accounts, sum.1 + blocks));
+            let neighbours = f64::max(accounts - blocks, 0.0);
+            (keys.habit(&key)? * accounts >= ALIKE * neighbours).then_some(neighbours)
+        };
+        let by_keys: f64 = log.slices.with(&parts, 1, &name).iter().filter_map(of_pair).sum();
+        by_keys >= ALIKE * found.judged.excess()
+    }
+
+    /// The habit of the entity of that name, of a view of one field.
+    fn habit(&self, name: &str) -> Option<f64> {
+        let dimension = &self.daily.table.view.dimension;
+        self.habits[self.daily.find(&dimension.join([name]))?]
     }
 
     fn expected_false(&self, score: f64, tails: f64, days: f64) -> Option<f64> {
@@ -214,6 +249,11 @@ impl<'a> Cohort<'a> {
         // Intervals that share most of their days are no two questions: as many lengths as there are doublings.
         self.tail.expected_false(score, entities, tails, days, days.log2().ceil())
     }
+}
+
+/// The cohort of a view by these fields.
+fn of<'c, 'a>(cohorts: &'c [Cohort<'a>], parts: &[Field]) -> Option<&'c Cohort<'a>> {
+    cohorts.iter().find(|cohort| cohort.daily.table.view.dimension.parts() == parts)
 }
 
 /// The visits of an entity in order of time.
@@ -257,7 +297,7 @@ fn search(series: &Days<'_>) -> Found {
     for start in starts {
         for end in (start + 1..=visits.len()).filter(|end| has(&visits[end - 1])) {
             let judged = series.judge(&(start..end));
-            if judged.excess() <= 0.0 {
+            if judged.is_at_most(best.score) {
                 continue;
             }
             let score = judged.nats(best.score);

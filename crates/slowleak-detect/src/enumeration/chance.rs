@@ -268,6 +268,13 @@ impl Judged {
         self.neighbours - self.expected
     }
 
+    /// Whether the score is `enough` at most, without a logarithm: it is the integral of (x - t) / V(t) from what is
+    /// expected, where the variance V grows, and so no more than half the squared excess over the variance there.
+    pub(crate) fn is_at_most(&self, enough: f64) -> bool {
+        let variance = self.expected * self.burst + self.dispersion * self.expected * self.expected;
+        self.excess() <= 0.0 || self.excess() * self.excess() <= 2.0 * enough * variance
+    }
+
     /// Nats for the neighbours, as far as they are more than `enough`; sketches may be off by as much as explains most.
     /// Errors are added up as if each day were off to the same side: the same accounts are, day by day.
     pub(crate) fn nats(&self, enough: f64) -> f64 {
@@ -367,6 +374,26 @@ mod tests {
         }
         let share = scores.iter().filter(|score| **score >= 1.0).count() as f64 / scores.len() as f64;
         assert!(share > 0.01, "nor far rarer: {share}");
+    }
+
+    #[test]
+    fn a_score_is_never_above_its_bound() {
+        let mut rng = Pcg64Mcg::seed_from_u64(5);
+        for _ in 0..2_000 {
+            let judged = Judged {
+                accounts: 1e4,
+                neighbours: rng.random_range(0.0..2_000.0),
+                expected: rng.random_range(0.1..1_000.0),
+                dispersion: rng.random_range(0.0..3.0),
+                chance: 0.0,
+                habit: 0.0,
+                error: 0.0,
+                burst: rng.random_range(1.0..4.0),
+            };
+            let nats = judged.nats(0.0);
+            assert!(nats == 0.0 || !judged.is_at_most(nats * 0.99), "{judged:?}");
+            assert!(judged.excess() > 0.0 || judged.is_at_most(0.0), "{judged:?}");
+        }
     }
 
     #[test]
