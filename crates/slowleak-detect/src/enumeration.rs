@@ -34,8 +34,12 @@ const PAUSES: usize = 2;
 const ALIKE: f64 = 0.5;
 /// Accounts by which an entity is known: its habit, or that it was there before.
 const MIN_ACCOUNTS: f64 = 20.0;
-/// Fewest others of a kind whose habit may be a newcomer's, too.
+/// Fewest others of a kind whose habit may be a newcomer's, too, and how near their share of neighbours must come to its.
 const MIN_KIND: usize = 2;
+const NEAR: f64 = 0.75;
+/// Nats from which it is asked whether there is an honest cause. Lower scores stay in the tail, whatever made them: it must
+/// not be measured on the calmest alone.
+const ASKED: f64 = 5.0;
 /// Fewest neighbours beyond the expected that are worth a word.
 const MIN_EXCESS: f64 = 20.0;
 
@@ -85,6 +89,8 @@ impl<'a> Enumeration<'a> {
             let cohort = Cohort::of(daily, &log, &cohorts);
             cohorts.push(cohort);
         }
+        let heaviest = cohorts.iter().filter_map(|cohort| cohort.tail.scale).reduce(f64::max);
+        cohorts.iter_mut().for_each(|cohort| cohort.tail.borrow(heaviest));
         Self { log, cohorts }
     }
 
@@ -174,7 +180,7 @@ impl<'a> Cohort<'a> {
         let (habits, best): (Vec<_>, Vec<_>) = all.par_iter().map(of_entity).unzip();
         let mut cohort = Self { daily, peers, best, habits, tail: Tail::fit(Vec::new()) };
         let honest = |(entity, visits): (usize, &Vec<Visit>)| {
-            let found = cohort.best[entity].as_ref().filter(|found| found.score > 0.0)?;
+            let found = cohort.best[entity].as_ref().filter(|found| found.score >= ASKED)?;
             let honest = cohort.is_of_its_kind(found, visits)
                 || cohort.is_of_its_key(entity, found, earlier)
                 || cohort.is_by_keys(entity, found, visits, log, earlier);
@@ -194,7 +200,7 @@ impl<'a> Cohort<'a> {
     /// Whether an entity is new, and goes by number as several of its kind always do: another nightly job.
     fn is_of_its_kind(&self, found: &Found, visits: &[Visit]) -> bool {
         let before: f64 = visits[..found.visits.start].iter().map(|visit| visit.accounts).sum();
-        let alike = |habit: &&f64| **habit >= ALIKE * found.share();
+        let alike = |habit: &&f64| **habit >= NEAR * found.share();
         before < MIN_ACCOUNTS && self.habits.iter().flatten().filter(alike).count() >= MIN_KIND
     }
 
@@ -283,7 +289,8 @@ fn best(visits: &[Visit], peers: Peers, grid: &Grid) -> Option<Found> {
     let chance = first.judged.chance;
     let series = Days::new(visits, peers, chance);
     let second = search(&series);
-    (!is_habit(&series, &second, grid)).then_some(Found { chance, ..second })
+    let habit = second.score >= ASKED && is_habit(&series, &second, grid);
+    (!habit).then_some(Found { chance, ..second })
 }
 
 /// The interval of the highest score, of all that begin in the known log.
