@@ -37,6 +37,8 @@ const MIN_ACCOUNTS: f64 = 20.0;
 /// Fewest others of a kind whose habit may be a newcomer's, too, and how near their share of neighbours must come to its.
 const MIN_KIND: usize = 2;
 const NEAR: f64 = 0.75;
+/// Share of neighbours of a key that goes by number anyway.
+const HABIT: f64 = 0.5;
 /// Nats from which it is asked whether there is an honest cause. Lower scores stay in the tail, whatever made them: it must
 /// not be measured on the calmest alone.
 const ASKED: f64 = 5.0;
@@ -227,20 +229,19 @@ impl<'a> Cohort<'a> {
         let dimension = &self.daily.table.view.dimension;
         let &[own] = dimension.parts() else { return false };
         let parts = [Field::Key, own];
-        let (Some(keys), Some(pairs)) = (of(earlier, &parts[..1]), of(earlier, &parts)) else { return false };
-        let Some(known) = log.slices.view(&parts) else { return false };
+        let (Some(keys), Some(pairs)) = (of(earlier, &parts[..1]), log.slices.view(&parts)) else {
+            return false;
+        };
         let name = dimension.split(&self.daily.table.entities[entity]).concat();
         let days = visits[found.visits.start].day..visits[found.visits.end - 1].day + 1;
-        let of_pair = |pair: &u32| {
-            let pair = &known.table.entities[*pair as usize];
-            let key = known.table.view.dimension.split(pair).into_iter().next()?;
-            let visits = pairs.daily.visits(pairs.daily.find(pair)?).filter(|visit| days.contains(&visit.0));
-            let (accounts, blocks) =
-                visits.fold((0.0, 0.0), |sum, (_, accounts, blocks)| (sum.0 + accounts, sum.1 + blocks));
-            let neighbours = f64::max(accounts - blocks, 0.0);
-            (keys.habit(&key)? * accounts >= ALIKE * neighbours).then_some(neighbours)
+        // Of a part of a key's accesses as many are next to each other as of all, at most.
+        let by_key = |pair: &u32| {
+            let key =
+                pairs.table.view.dimension.split(&pairs.table.entities[*pair as usize]).into_iter().next()?;
+            let habit = keys.habit(&key).filter(|habit| *habit >= HABIT)?;
+            Some(habit * pairs.events_in(*pair as usize, &days))
         };
-        let by_keys: f64 = log.slices.with(&parts, 1, &name).iter().filter_map(of_pair).sum();
+        let by_keys: f64 = log.slices.with(&parts, 1, &name).iter().filter_map(by_key).sum();
         by_keys >= ALIKE * found.judged.excess()
     }
 

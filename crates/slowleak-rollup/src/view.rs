@@ -211,7 +211,7 @@ impl View {
             view(&[Key], Window::DAY, &[Subjects, Blocks]),
             view(&[User], Window::DAY, &[Subjects]),
             view(&[Object], Window::DAY, &[Subjects, Blocks]),
-            view(&[Key, Object], Window::DAY, &[Subjects, Blocks]),
+            view(&[Key, Object], Window::DAY, &[Subjects]),
         ]
     }
 }
