@@ -91,11 +91,13 @@ pub enum Detector {
     Novelty,
     /// In a few days many objects that the key or user had never used before.
     Reconnaissance,
+    /// Accounts one number after the other, more than ever before.
+    Enumeration,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -112,6 +114,7 @@ impl Detector {
         Self::Swap,
         Self::Novelty,
         Self::Reconnaissance,
+        Self::Enumeration,
     ];
 
     /// The word of the contract.
@@ -133,6 +136,7 @@ impl Detector {
             Self::Swap => "swap",
             Self::Novelty => "novelty",
             Self::Reconnaissance => "reconnaissance",
+            Self::Enumeration => "enumeration",
         }
     }
 
@@ -149,6 +153,7 @@ impl Detector {
                 | Self::Swap
                 | Self::Novelty
                 | Self::Reconnaissance
+                | Self::Enumeration
         )
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         | Detector::Profile
         | Detector::Swap
         | Detector::Novelty
-        | Detector::Reconnaissance => None,
+        | Detector::Reconnaissance
+        | Detector::Enumeration => None,
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn request(views: &[View]) -> Request {
         status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
         subjects: counts(Metric::Subjects),
         identity: FieldSet::EMPTY,
+        blocks: counts(Metric::Blocks),
     }
 }
 

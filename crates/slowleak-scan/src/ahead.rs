@@ -48,7 +48,7 @@ fn fields(request: Request) -> FieldSet {
         (Field::Rows, request.rows),
         (Field::Bytes, request.bytes),
         (Field::Status, request.status),
-        (Field::Subject, request.subjects),
+        (Field::Subject, request.subjects || request.blocks),
     ];
     let asked = optional.into_iter().filter_map(|(field, asked)| asked.then_some(field));
     request.ids.iter().chain([Field::Time, Field::Key, Field::User]).chain(asked).collect()

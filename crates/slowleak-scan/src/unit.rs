@@ -7,14 +7,15 @@ use slowleak_record::{Field, FieldSet, InputError, InputResult, Micros, Status, 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ahead::announce;
-use crate::chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
+use crate::chunk::{Chunk, NamesByField, Request, UnitTally};
 use crate::column::{Column, Opening};
 use crate::count_column::{Judged, Unusable, settle};
 use crate::coverage::{RowReason, ValueReason};
-use crate::meaning::{Digests, Hashes, Ids, Judging, Presence, Times};
+use crate::meaning::{Digests, Ids, Judging, Presence, Times};
 use crate::names::Names;
 use crate::plan::{Decoder, Plan, PlannedFile, Unit};
 use crate::source::Source;
+use crate::subject_column::SubjectColumn;
 use crate::time_column::Moment;
 
 /// Rows a batch: all columns of a batch together stay in the second-level cache.
@@ -62,7 +63,7 @@ struct Columns {
     rows: Option<Column<Judged>>,
     bytes: Option<Column<Judged>>,
     status: Option<Column<u32>>,
-    subjects: Option<Column<u64>>,
+    subjects: Option<SubjectColumn>,
     /// What, together with the time, tells which event a record is.
     identity: Vec<Option<Column<u128>>>,
 }
@@ -138,10 +139,7 @@ impl<'p> UnitReader<'p> {
             rows: out(&columns.rows),
             bytes: out(&columns.bytes),
             status: columns.status.is_some().then_some(self.statuses.as_slice()),
-            subjects: columns
-                .subjects
-                .as_ref()
-                .map(|column| Subjects { hashes: &column.out, valid: &column.valid }),
+            subjects: columns.subjects.as_ref().map(SubjectColumn::subjects),
             identities: (!columns.identity.is_empty()).then_some(self.identities.as_slice()),
             repeated: &self.repeated,
         }))
@@ -207,8 +205,7 @@ impl<'p> UnitReader<'p> {
         }
         self.spent.names = lap();
         if let Some(column) = &mut columns.subjects {
-            let kind = column.kind.clone();
-            column.read(opening, rows, &mut Hashes { kind: &kind })?;
+            column.read(opening, rows)?;
         }
         self.spent.subjects = lap();
         for column in columns.identity.iter_mut().flatten() {
@@ -368,7 +365,10 @@ impl Columns {
             rows: asked(opening, Field::Rows, request.rows)?,
             bytes: asked(opening, Field::Bytes, request.bytes)?,
             status: asked(opening, Field::Status, request.status)?,
-            subjects: asked(opening, Field::Subject, request.subjects)?,
+            subjects: match request.subjects || request.blocks {
+                true => SubjectColumn::open(opening, request.blocks)?,
+                false => None,
+            },
             identity: identities,
         })
     }
@@ -391,7 +391,9 @@ impl Columns {
         each(&mut self.rows, keep);
         each(&mut self.bytes, keep);
         each(&mut self.status, keep);
-        each(&mut self.subjects, keep);
+        if let Some(subjects) = &mut self.subjects {
+            subjects.retain(keep);
+        }
         self.identity.iter_mut().for_each(|column| each(column, keep));
     }
 }
