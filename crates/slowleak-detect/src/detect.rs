@@ -12,6 +12,7 @@ use crate::days::grid::Grid;
 use crate::days::slices::Slices;
 use crate::enumeration::{self, Enumeration};
 use crate::finding::{Detection, Finding, Scope};
+use crate::gap;
 use crate::leak::Writer;
 use crate::leak::evidence;
 use crate::leak::fold::fold;
@@ -71,8 +72,13 @@ where
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let (shares, parts) = rayon::join(|| Shares::of(&log), || Parts::of(&log));
     // None of them asks another, and each has stretches that one thread does alone.
-    let ((rates, bursts), ((births, profiles), (exchanges, (novelty, explorers)))) = rayon::join(
-        || rayon::join(|| Rates::run(log, shares.as_ref()), || Bursts::run(log, rollup)),
+    let ((rates, (bursts, gaps)), ((births, profiles), (exchanges, (novelty, explorers)))) = rayon::join(
+        || {
+            rayon::join(
+                || Rates::run(log, shares.as_ref()),
+                || rayon::join(|| Bursts::run(log, rollup), || gap::gaps(&log, rollup)),
+            )
+        },
         || {
             rayon::join(
                 || rayon::join(|| Births::run(log), || Profiles::run(log, &parts)),
@@ -85,7 +91,7 @@ where
             )
         },
     );
-    let (bursts, exchanges) = (bursts?, exchanges?);
+    let (bursts, mut gaps, exchanges) = (bursts?, gaps?, exchanges?);
     let of_novelty = novelty.as_ref().map_or(0, Novelty::tails);
     let numbered = finest(days.iter().filter(|table| !table.blocks.is_empty()));
     let walkers = Enumeration::run(log, &numbered);
@@ -117,6 +123,8 @@ where
     let leaks = phases(folds, &slices);
     let mut findings: Vec<Finding> =
         leaks.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
+    gap::name(&mut gaps, &mut findings);
+    findings.extend(gaps);
     rank(&mut findings);
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));

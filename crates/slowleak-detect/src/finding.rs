@@ -93,11 +93,13 @@ pub enum Detector {
     Reconnaissance,
     /// Accounts one number after the other, more than ever before.
     Enumeration,
+    /// Records of the log itself are missing: it is silent, or thinned throughout.
+    LogGap,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -115,6 +117,7 @@ impl Detector {
         Self::Novelty,
         Self::Reconnaissance,
         Self::Enumeration,
+        Self::LogGap,
     ];
 
     /// The word of the contract.
@@ -137,6 +140,7 @@ impl Detector {
             Self::Novelty => "novelty",
             Self::Reconnaissance => "reconnaissance",
             Self::Enumeration => "enumeration",
+            Self::LogGap => "log_gap",
         }
     }
 
@@ -154,6 +158,7 @@ impl Detector {
                 | Self::Novelty
                 | Self::Reconnaissance
                 | Self::Enumeration
+                | Self::LogGap
         )
     }
 }

@@ -18,6 +18,7 @@ mod days;
 mod detect;
 mod enumeration;
 mod finding;
+mod gap;
 mod leak;
 mod novelty;
 mod pattern;

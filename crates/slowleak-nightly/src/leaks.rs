@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use slowleak_detect::Finding;
+use slowleak_detect::{Detector, Finding};
 use slowleak_record::Micros;
 
 /// Days without it after which a leak has ended: a weekend ends none.
@@ -51,6 +51,9 @@ pub struct Leak {
     pub taken: f64,
     dimension: String,
     entity: String,
+    /// Whether it is about missing records, and no leak.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gap: bool,
     key: Option<String>,
     user: Option<String>,
     /// Its interval when it was last seen.
@@ -196,6 +199,7 @@ fn born(finding: &Finding, living: &[Leak], others: &[Leak], end: Micros) -> Lea
         taken: finding.taken,
         dimension: String::new(),
         entity: String::new(),
+        gap: false,
         key: None,
         user: None,
         start: 0,
@@ -215,7 +219,9 @@ impl Leak {
     /// Whether a finding is about the same.
     fn is_kin_of(&self, finding: &Finding) -> bool {
         let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
-        self.has_entity_of(finding) || same(&self.key, &finding.key) || same(&self.user, &finding.user)
+        let one =
+            self.has_entity_of(finding) || same(&self.key, &finding.key) || same(&self.user, &finding.user);
+        one && self.gap == (finding.detector == Detector::LogGap)
     }
 
     fn has_entity_of(&self, finding: &Finding) -> bool {
@@ -250,6 +256,7 @@ impl Leak {
         self.finding.clone_from(&finding.id);
         self.dimension = finding.dimension.to_string();
         self.entity.clone_from(&finding.entity);
+        self.gap = finding.detector == Detector::LogGap;
         self.key.clone_from(&finding.key);
         self.user.clone_from(&finding.user);
         (self.start, self.end) = (finding.start.0, finding.end.0);

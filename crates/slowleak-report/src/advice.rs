@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slowleak_detect::{Finding, Severity};
+use slowleak_detect::{Detector, Finding, Severity};
 use slowleak_record::Field;
 
 use crate::escape::{brief, shell_word};
@@ -27,6 +27,17 @@ pub(crate) fn steps(finding: &Finding) -> Vec<String> {
         return vec![
             format!("Nothing, if the cause named above is known to be true of {span}."),
             "If it is not, treat the finding as one of severity high.".to_owned(),
+        ];
+    }
+    if finding.detector == Detector::LogGap {
+        let span = words::interval_brief(finding.start, finding.end);
+        return vec![
+            format!(
+                "Compare {span} with what the source of the log still holds, and with its backup; bring in what is missing."
+            ),
+            "Find out who could delete or change the log, and whether they did.".to_owned(),
+            "If nothing can be brought back, take any data reached in that time as possibly taken."
+                .to_owned(),
         ];
     }
     let mut steps = Vec::new();

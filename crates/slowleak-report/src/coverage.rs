@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use slowleak_detect::Suppressing;
+use slowleak_detect::{Detector, Suppressing};
 use slowleak_record::{Matched, Micros};
 use slowleak_scan::{Coverage, RowReason, Tally, ValueReason};
 
@@ -17,7 +17,10 @@ struct CoverageJson<'a> {
     row_groups: Units,
     rows: Rows,
     rejected: Vec<Rejected>,
-    gaps: Vec<Stretch>,
+    gaps: Vec<Gap>,
+    /// Stretches in which records are missing, of the log or of one key, user, object or source, as far as findings tell of
+    /// them; those in which the log is empty are gaps, too.
+    thinned: Vec<Thinned<'a>>,
     columns: Columns<'a>,
     time: Stretch,
     /// False where detection ran over a rollup whose making is not known: every count is then 0.
@@ -113,6 +116,32 @@ struct Stretch {
     end: Option<String>,
 }
 
+/// A stretch without a single record.
+#[derive(Serialize)]
+struct Gap {
+    start: String,
+    end: String,
+    hours: i64,
+}
+
+/// A stretch with fewer records than expected.
+#[derive(Serialize)]
+struct Thinned<'a> {
+    finding_id: &'a str,
+    severity: &'static str,
+    dimension: String,
+    entity: &'a str,
+    start: String,
+    end: String,
+    hours: i64,
+    observed: f64,
+    expected: f64,
+}
+
+fn hours(start: Micros, end: Micros) -> i64 {
+    end.0.saturating_sub(start.0) / Micros::HOUR
+}
+
 #[derive(Serialize)]
 struct Columns<'a> {
     missing: &'a [String],
@@ -158,7 +187,32 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, serde_json::Error> {
             .iter()
             .map(|file| Rejected { path: file.path.clone(), reason: file.reason.clone() })
             .collect(),
-        gaps: coverage.gaps.iter().copied().map(stretch).collect(),
+        gaps: coverage
+            .gaps
+            .iter()
+            .map(|&(start, end)| Gap {
+                start: start.to_string(),
+                end: end.to_string(),
+                hours: hours(start, end),
+            })
+            .collect(),
+        thinned: run
+            .detection
+            .findings
+            .iter()
+            .filter(|finding| finding.detector == Detector::LogGap)
+            .map(|finding| Thinned {
+                finding_id: &finding.id,
+                severity: finding.severity.name(),
+                dimension: finding.dimension.to_string(),
+                entity: &finding.entity,
+                start: finding.start.to_string(),
+                end: finding.end.to_string(),
+                hours: hours(finding.start, finding.end),
+                observed: finding.observed,
+                expected: finding.expected,
+            })
+            .collect(),
         columns: Columns { missing: &coverage.missing_columns, partial: &coverage.partial_columns },
         time: coverage.time.map_or(Stretch { start: None, end: None }, stretch),
         known: run.coverage.is_some(),

@@ -2,7 +2,7 @@
 
 use slowleak_detect::{Detector, Evidence, Finding};
 use slowleak_record::Micros;
-use slowleak_rollup::Metric;
+use slowleak_rollup::{Dimension, Metric};
 
 use crate::escape::{brief, visible};
 use crate::layout::{BOLD, Sheet, severity_style};
@@ -66,9 +66,12 @@ fn seen(sheet: &mut Sheet, finding: &Finding) {
     sheet.paragraph(2, "observed  ", &row(finding.observed));
     if !finding.detector.is_rule() {
         sheet.paragraph(2, "expected  ", &row(finding.expected));
-        let excess = finding.observed - finding.expected;
         let growth = words::growth(finding.observed, finding.expected);
-        sheet.paragraph(2, "excess    ", &format!("{} ({growth})", row(excess)));
+        let (word, difference) = match finding.detector {
+            Detector::LogGap => ("missing   ", finding.expected - finding.observed),
+            _ => ("excess    ", finding.observed - finding.expected),
+        };
+        sheet.paragraph(2, word, &format!("{} ({growth})", row(difference)));
     }
     if let Some(subjects) = finding.subjects {
         let text = format!(
@@ -88,6 +91,9 @@ fn seen(sheet: &mut Sheet, finding: &Finding) {
 
 /// What was taken at the least, by which findings of one severity are ranked.
 pub(crate) fn taken(finding: &Finding) -> String {
+    if finding.detector == Detector::LogGap {
+        return "not known: what was done in the gap is not in the log".to_owned();
+    }
     if finding.taken < 1.0 {
         return "nothing for certain beyond the honest share".to_owned();
     }
@@ -178,6 +184,24 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
              to another one. Who takes accounts as they come has few such; how few was learnt from its other days, and \
              from its peers. So many accounts lead to expect {expected}{each}. Seen were {observed}{each}."
         ),
+        Detector::LogGap if leading.dimension == Dimension::LOG => format!(
+            "The log holds {level} {unit} a day. By the same hours of the week in the four weeks before and after, at the \
+             level of the days next to it (the lower of the two), {expected}{each} are expected in the interval. Seen were \
+             {observed}{each}. {}",
+            if leading.observed <= 0.1 * leading.expected {
+                "So complete a silence is that of the log, or of everything that writes to it."
+            } else {
+                "The largest keys and objects have lost alike, no more unevenly than records taken out at random leave an \
+                 ordinary week: holidays and slow times, which have been looked at the same way, take from some and not \
+                 from others."
+            }
+        ),
+        Detector::LogGap => format!(
+            "It has {level} {unit} a day, and some in nearly every hour of its life. By the same hours of the week in the \
+             four weeks before and after, at the level of the days next to it (the lower of the two) and no more than \
+             what the whole log has left in those hours, {expected}{each} are expected in the interval. Seen was none, \
+             and then it came back."
+        ),
         _ => format!(
             "Outside the interval the level is {level} {unit} a day; with the season and what its peers do at the \
              time, {expected}{each} are expected inside it. Seen were {observed}{each}."
@@ -194,11 +218,12 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             "Spread",
             format!(
                 "Honest totals over {} differ from what is expected by about ±{} (one standard deviation, dispersion {}). \
-                 This one lies {} such deviations above.",
+                 This one lies {} such deviations {}.",
                 words::duration(leading.start, leading.end),
                 words::percent(spread),
                 significant(leading.dispersion),
-                words::full(apart),
+                words::full(apart.abs()),
+                if apart < 0.0 { "below" } else { "above" },
             ),
         ));
     }
@@ -214,6 +239,10 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
                     "how rarely so many accesses, so many of them on one object and so many from sources of its own are \
                      seen at the start"
                 }
+                Detector::LogGap if leading.dimension == Dimension::LOG => {
+                    "the log-likelihood ratio of so few records against those expected"
+                }
+                Detector::LogGap => "the records that are missing, which by chance alone is minus the logarithm of its odds",
                 Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
                 Detector::Reconnaissance => {
                     "the log-likelihood ratio of so many objects against those that its accesses lead to expect"
@@ -393,6 +422,18 @@ pub(crate) fn doubts(finding: &Finding) -> Vec<String> {
             format!(
                 "A name that was given to another person from then on: compare with the directory of {partner}."
             ),
+        ];
+    }
+    if finding.detector == Detector::LogGap {
+        return vec![
+            format!("An outage on record for {span}: then others who depend on the data missed it, too."),
+            "Files that come late, or were left out when the log was collected: count what the source still holds."
+                .to_owned(),
+            if finding.dimension == Dimension::LOG {
+                "A day off for everybody, where nothing but people writes to the log.".to_owned()
+            } else {
+                "Something that was shut down for that time, or whose work another did: ask whoever runs it.".to_owned()
+            },
         ];
     }
     let mut doubts =

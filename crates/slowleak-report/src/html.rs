@@ -170,7 +170,7 @@ fn content(run: &Run<'_>) -> Page {
             .collect(),
         untold: findings.len().min(LISTED).saturating_sub(TOLD),
         coverage: coverage(run.coverage),
-        not_in_log: summary::not_in_log(run),
+        not_in_log: summary::missing(run).into_iter().chain(summary::not_in_log(run)).collect(),
         suppressed: suppressed::lines(run),
         scope: scope(run),
         inputs: run.inputs.iter().take(DETAIL).map(|input| show(input)).collect(),
@@ -218,7 +218,11 @@ fn section(index: usize, finding: &Finding, out: Option<&Path>) -> Section {
     let mut facts = vec![("Observed", words::quantity(finding.metric, finding.observed))];
     if !finding.detector.is_rule() {
         facts.push(("Expected", words::quantity(finding.metric, finding.expected)));
-        facts.push(("Above it", words::growth(finding.observed, finding.expected)));
+        let below = finding.observed < finding.expected;
+        facts.push((
+            if below { "Below it" } else { "Above it" },
+            words::growth(finding.observed, finding.expected),
+        ));
     }
     if let Some(subjects) = finding.subjects {
         facts.push(("Accounts touched", format!("~{}", words::about(subjects))));

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
-use slowleak_detect::{Evidence, Finding, Severity};
+use slowleak_detect::{Detector, Evidence, Finding, Severity};
 use slowleak_record::{Field, Micros};
 use slowleak_rollup::Dimension;
 
@@ -130,7 +130,11 @@ fn finding_info(finding: &Finding) -> Value {
 }
 
 fn title(finding: &Finding) -> &'static str {
-    if finding.detector.is_rule() { rules::title(finding.detector) } else { "Slow data leak" }
+    match finding.detector {
+        Detector::LogGap => "Gap in the access log",
+        rule if rule.is_rule() => rules::title(rule),
+        _ => "Slow data leak",
+    }
 }
 
 /// What the finding is a sign of in MITRE ATT&CK. Only what the records themselves show: data taken from a
@@ -144,6 +148,10 @@ fn attacks(finding: &Finding) -> Value {
             ("sub_technique", sub.map_or(Value::Null, |(uid, name)| json!({ "uid": uid, "name": name }))),
         ])
     };
+    if finding.detector == Detector::LogGap {
+        let evasion = ("TA0005", "Defense Evasion");
+        return json!([attack(evasion, ("T1070", "Indicator Removal"), None)]);
+    }
     let collection = ("TA0009", "Collection");
     let repositories = ("T1213", "Data from Information Repositories");
     let mut attacks = vec![attack(collection, repositories, Some(("T1213.006", "Databases")))];

@@ -21,7 +21,8 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         | Detector::Swap
         | Detector::Novelty
         | Detector::Reconnaissance
-        | Detector::Enumeration => None,
+        | Detector::Enumeration
+        | Detector::LogGap => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A run on one screen, for someone who was just woken: what leaked, how sure that is, what to do, and
 //! what could not be seen.
 
-use slowleak_detect::{Finding, Severity};
+use slowleak_detect::{Detector, Finding, Severity};
 use slowleak_record::{Matched, RegistryMatch};
 use slowleak_rollup::Metric;
 use slowleak_scan::Coverage;
@@ -38,6 +38,9 @@ pub fn summary(run: &Run<'_>, width: usize, color: bool) -> String {
     sheet.gap();
     examined(&mut sheet, run);
     read(&mut sheet, run.coverage);
+    for line in missing(run) {
+        sheet.paragraph(10, "", &line);
+    }
     for line in not_in_log(run) {
         sheet.paragraph(10, "", &line);
     }
@@ -270,6 +273,25 @@ fn read(sheet: &mut Sheet, coverage: Option<&Coverage>) {
     for line in not_read(coverage) {
         sheet.paragraph(10, "", &line);
     }
+}
+
+/// What findings say of records that are missing in the log, in one sentence; empty where they say nothing, or know an
+/// honest cause.
+pub(crate) fn missing(run: &Run<'_>) -> Vec<String> {
+    let unexplained = |finding: &&Finding| finding.detector == Detector::LogGap && finding.cause.is_none();
+    let gaps: Vec<&Finding> = run.reported().filter(unexplained).collect();
+    let Some(first) = gaps.iter().max_by_key(|gap| (gap.end.0 - gap.start.0, -gap.start.0)) else {
+        return Vec::new();
+    };
+    let records: f64 = gaps.iter().map(|gap| gap.expected - gap.observed).sum();
+    let (number, noun) = (words::whole(gaps.len() as u64), words::plural(gaps.len() as f64, "gap", "gaps"));
+    vec![format!(
+        "LOG GAPS: {number} {noun} in which about {} records are missing, the longest {} ({}): deleted, lost or never \
+         written.",
+        words::about(records),
+        words::interval(first.start, first.end),
+        words::duration(first.start, first.end),
+    )]
 }
 
 /// What of the registries the log does not know, one sentence each; empty where it knows all.

@@ -83,6 +83,9 @@ pub(crate) fn untestable(families: &[Examined]) -> BTreeMap<&'static str, Vec<St
 /// The entity with the name of its dimension: `key kid-7`, `key A from source 10.0.0.1`. The value is
 /// passed through `show`, which must make it safe.
 pub(crate) fn who(dimension: &Dimension, entity: &str, show: impl Fn(&str) -> String) -> String {
+    if *dimension == Dimension::LOG {
+        return "the log".to_owned();
+    }
     match parts(dimension, entity) {
         Some(parts) => {
             let words: Vec<String> = parts
@@ -137,6 +140,9 @@ pub(crate) fn what(finding: &Finding) -> String {
                 "made {observed} in another's manner, of which {expected} such as before ({})",
                 growth(finding.observed, finding.expected)
             );
+        }
+        Detector::LogGap => {
+            return format!("has {observed} where {expected} were expected: records are missing");
         }
         Detector::Profile => return format!("made {observed} unlike its own where {expected} were expected"),
         _ => (),

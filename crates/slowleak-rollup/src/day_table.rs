@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use ahash::HashMap;
 use rayon::prelude::*;
-use slowleak_record::{Field, Micros};
+use slowleak_record::{Field, Micros, Window};
 
 use crate::{Dimension, Metric, Sketch, Table, View};
 
@@ -39,6 +39,9 @@ pub struct DayTable {
     pub blocks: Vec<f64>,
     /// Of each day the start of the last window in which anything happened.
     pub latest: HashMap<i32, Micros>,
+    /// Of each day the events of its hours, of all entities together, those left out included: what the log as a whole
+    /// holds. Of keys and of users alone, and empty where windows are longer than an hour.
+    pub hours: HashMap<i32, [i64; 24]>,
 }
 
 impl DayTable {
@@ -83,7 +86,12 @@ impl DayTable {
                 *sums = cells.iter().map(sum).collect();
             }
         }
+        let by_hour = table.view.window <= Window::HOUR
+            && matches!(table.view.dimension.parts(), [Field::Key] | [Field::User]);
         for cells in &cells {
+            if by_hour {
+                days.see_hours(&table.windows[cells.clone()], &events[cells.clone()]);
+            }
             let last = table.windows[cells.end - 1];
             days.days.push(day(last));
             days.events
@@ -118,6 +126,7 @@ impl DayTable {
             subjects: Vec::new(),
             blocks: Vec::new(),
             latest: HashMap::default(),
+            hours: HashMap::default(),
         }
     }
 
@@ -161,9 +170,13 @@ impl DayTable {
         self.subjects.extend(more.subjects);
         self.blocks.extend(more.blocks);
         more.latest.into_iter().for_each(|(day, window)| self.see(day, window));
+        for (day, more) in more.hours {
+            let hours = self.hours.entry(day).or_default();
+            hours.iter_mut().zip(more).for_each(|(hour, more)| *hour = hour.saturating_add(more));
+        }
     }
 
-    /// Drops the entities that `kept` does not hold for; what was the latest of each day stays.
+    /// Drops the entities that `kept` does not hold for; what was the latest of each day stays, and so do its hours.
     pub(crate) fn retain(&mut self, kept: impl Fn(&Self, usize) -> bool) {
         let mut rest = Self::empty(&self.view);
         for entity in (0..self.entities.len()).filter(|entity| kept(self, *entity)) {
@@ -179,7 +192,18 @@ impl DayTable {
             rest.offsets.push(rest.days.len());
         }
         rest.latest = std::mem::take(&mut self.latest);
+        rest.hours = std::mem::take(&mut self.hours);
         *self = rest;
+    }
+
+    /// Adds an entity's cells of one day to its hours.
+    fn see_hours(&mut self, windows: &[Micros], events: &[i64]) {
+        let Some(first) = windows.first() else { return };
+        let hours = self.hours.entry(day(*first)).or_default();
+        for (window, events) in windows.iter().zip(events) {
+            let hour = window.0.rem_euclid(Micros::DAY) / Micros::HOUR;
+            hours[hour as usize] = hours[hour as usize].saturating_add(*events);
+        }
     }
 
     fn see(&mut self, day: i32, window: Micros) {

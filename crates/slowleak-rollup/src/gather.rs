@@ -139,6 +139,7 @@ mod tests {
                 assert_eq!(tables[0].offsets, (0..=kept.len()).map(|entity| 2 * entity).collect::<Vec<_>>());
                 assert_eq!(tables[0].days, [0, 1].repeat(kept.len()));
                 assert_eq!(tables[0].subjects, of_kept(&|cell| all.subjects[cell]));
+                assert_eq!(tables[0].hours, all.hours, "those left out are part of the log");
                 let events: Vec<f64> = tables[0].events.iter().map(|events| *events as f64).collect();
                 assert_eq!(events, of_kept(&|cell| all.events[cell] as f64));
             }
@@ -152,6 +153,8 @@ mod tests {
         assert_eq!(days.sum(Metric::Rows), [14.0, 7.0, 14.0, 7.0]);
         assert!(days.sum(Metric::Bytes).is_empty());
         assert_eq!(days.events, [6, 1, 2, 1]);
+        assert_eq!((days.hours[&0][5], days.hours[&0][6], days.hours[&1][0]), (6, 2, 2));
+        assert_eq!(days.hours.values().flatten().sum::<i64>(), 10);
         assert_eq!(days.subjects, [2.0, 1.0, 4.0, 2.0]);
         let latest = [(0, 6), (1, 24)].map(|(day, hour)| (day, Micros(hour * Micros::HOUR)));
         assert_eq!(days.latest, latest.into_iter().collect());

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use slowleak_record::{Field, Window};
 use thiserror::Error;
 
+/// The word for [`Dimension::LOG`].
+const LOG: &str = "log";
+
 /// What an entity of a view is: one field, or a compound of up to [`Dimension::MAX_PARTS`] fields.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dimension(Vec<Field>);
@@ -13,6 +16,10 @@ pub struct Dimension(Vec<Field>);
 impl Dimension {
     /// The largest number of parts in a compound.
     pub const MAX_PARTS: usize = 3;
+
+    /// The log as a whole: no field. What is said of it is about the records, and not about who did something; it has no
+    /// view, and its entity is the empty text.
+    pub const LOG: Self = Self(Vec::new());
 
     /// What joins the parts of a compound's entity.
     pub const JOINER: &str = " + ";
@@ -39,8 +46,17 @@ impl Dimension {
     }
 }
 
+impl From<Field> for Dimension {
+    fn from(field: Field) -> Self {
+        Self(vec![field])
+    }
+}
+
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::LOG {
+            return f.write_str(LOG);
+        }
         for (index, part) in self.0.iter().enumerate() {
             write!(f, "{}{part}", if index == 0 { "" } else { "+" })?;
         }
@@ -52,6 +68,9 @@ impl FromStr for Dimension {
     type Err = ViewError;
 
     fn from_str(text: &str) -> Result<Self, ViewError> {
+        if text == LOG {
+            return Ok(Self::LOG);
+        }
         let parts: Result<Vec<Field>, String> = text.split('+').map(|part| part.trim().parse()).collect();
         Self::new(parts.map_err(ViewError)?)
     }
@@ -245,7 +264,11 @@ impl FromStr for View {
                 .ok_or_else(|| ViewError(format!("{metric} is told from other views, and in none")))
         };
         let metrics: Result<Vec<Metric>, _> = metrics.split(',').map(|text| metric(text.trim())).collect();
-        Ok(Self::new(dimension.parse()?, window, metrics?))
+        let dimension: Dimension = dimension.parse()?;
+        if dimension == Dimension::LOG {
+            return Err(ViewError("the log as a whole is told from other views, and has none".to_owned()));
+        }
+        Ok(Self::new(dimension, window, metrics?))
     }
 }
 
@@ -270,6 +293,12 @@ mod tests {
     }
 
     #[test]
+    fn the_log_as_a_whole_has_a_name_and_no_view() {
+        assert_eq!(Dimension::LOG.to_string().parse(), Ok(Dimension::LOG));
+        assert!(Dimension::LOG.parts().is_empty() && Dimension::new([]).is_err());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for text in [
             "key",
@@ -281,6 +310,7 @@ mod tests {
             "key@1h:event",
             "key@1h:new_objects",
             "key@1h:neighbours",
+            "log@1h:events",
         ] {
             assert!(text.parse::<View>().is_err(), "{text}");
         }

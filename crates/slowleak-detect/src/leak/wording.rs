@@ -182,7 +182,7 @@ fn date(time: Micros) -> String {
     time.to_string().chars().take(10).collect()
 }
 
-fn minute(time: Micros) -> String {
+pub(crate) fn minute(time: Micros) -> String {
     time.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }
 

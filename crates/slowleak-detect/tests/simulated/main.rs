@@ -7,6 +7,7 @@ mod births;
 mod bursts;
 mod causes;
 mod enumeration;
+mod gaps;
 mod novelty;
 mod phases;
 mod profile;
