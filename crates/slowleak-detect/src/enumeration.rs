@@ -289,7 +289,7 @@ fn best(visits: &[Visit], peers: Peers, grid: &Grid) -> Option<Found> {
     let first = search(&Days::new(visits, peers, peers.chance.min(all.chance)));
     let chance = first.judged.chance;
     let series = Days::new(visits, peers, chance);
-    let second = search(&series);
+    let second = trimmed(&series, search(&series));
     let habit = second.score >= ASKED && is_habit(&series, &second, grid);
     (!habit).then_some(Found { chance, ..second })
 }
@@ -317,14 +317,34 @@ fn search(series: &Days<'_>) -> Found {
     best
 }
 
-/// Whether something like it may have been before: it comes again after pauses, and the time before it is not much longer
-/// than these.
-fn is_habit(series: &Days<'_>, found: &Found, grid: &Grid) -> bool {
+/// The visits of a series that are like those found: with half as much beyond the expected, at least, as its usual one has.
+fn alike(series: &Days<'_>, found: &Found) -> Vec<usize> {
     let excess = |at: usize| series.visits[at].neighbours - series.expected(at, &found.judged);
     let mut inside: Vec<f64> = found.visits.clone().map(excess).filter(|excess| *excess > 0.0).collect();
     inside.sort_by(f64::total_cmp);
-    let Some(usual) = inside.get(inside.len() / 2) else { return false };
-    let alike: Vec<usize> = (0..series.visits.len()).filter(|at| excess(*at) >= ALIKE * usual).collect();
+    // On days like that or above lies half of all; those of a neighbour by chance are many, and say nothing.
+    let mut rest = inside.iter().sum::<f64>() / 2.0;
+    let mut usual = f64::INFINITY;
+    while let Some(excess) = inside.pop().filter(|_| rest > 0.0) {
+        (usual, rest) = (excess, rest - excess);
+    }
+    (0..series.visits.len()).filter(|at| excess(*at) >= ALIKE * usual).collect()
+}
+
+/// The found without the days before the first and behind the last like it: a neighbour by chance draws an interval out.
+fn trimmed(series: &Days<'_>, found: Found) -> Found {
+    let inside: Vec<usize> =
+        alike(series, &found).into_iter().filter(|at| found.visits.contains(at)).collect();
+    let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return found };
+    let visits = *first..last + 1;
+    let judged = series.judge(&visits);
+    Found { score: judged.nats(0.0), visits, judged, ..found }
+}
+
+/// Whether something like it may have been before: it comes again after pauses, and the time before it is not much longer
+/// than these.
+fn is_habit(series: &Days<'_>, found: &Found, grid: &Grid) -> bool {
+    let alike = alike(series, found);
     let inside: Vec<usize> = alike.iter().copied().filter(|at| found.visits.contains(at)).collect();
     let day = |at: &usize| series.visits[*at].day;
     let Some(first) = inside.first().map(day) else { return false };

@@ -71,7 +71,10 @@ pub(super) fn gaps<L: Lookup>(log: &Log<'_>, hours: &Hours, rollup: &L) -> Resul
 
 fn gap(hours: &Hours, stretch: &Stretch, score: f64, odds: f64, log: &Log<'_>) -> Gap {
     let long = if hours.sleeps { LONG_ASLEEP } else { LONG };
-    let made_up = if stretch.is_silent() { hours.made_up(&stretch.hours) } else { None };
+    // Only what is left shows that the log was written at that time; a busy time after it comes by chance, too.
+    let heard = stretch.hours.clone().filter(|hour| hours.heard(*hour)).count();
+    let written = stretch.is_silent() && 2 * heard >= stretch.hours.len();
+    let made_up = if written { hours.made_up(&stretch.hours) } else { None };
     let severity = match stretch.is_silent() {
         true if made_up.is_some() => Severity::Info,
         true if stretch.hours.len() >= long => Severity::Medium,
@@ -103,7 +106,8 @@ fn cause(MadeUp { hours, observed, expected }: &MadeUp) -> String {
     let after = if *hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
     let (observed, expected) = (count(*observed), count(*expected));
     format!(
-        "explained by an outage: the work was made up for in the {after} after it ({observed} records, {expected} expected)"
+        "explained by an outage: the log was written, and the work made up for in the {after} after it ({observed} records, \
+         {expected} expected)"
     )
 }
 
