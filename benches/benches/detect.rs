@@ -24,7 +24,7 @@ fn keys(entities: usize) -> Rollup {
         offsets: (0..=entities).map(|entity| entity * DAYS).collect(),
         windows: Vec::with_capacity(entities * DAYS),
         counts: Default::default(),
-        subjects: Vec::new(),
+        sketches: Default::default(),
     };
     for entity in 0..entities {
         let level = 20 + (entity % 500) as i64;

@@ -67,7 +67,7 @@ fn table(view: &str, names: usize, name: impl Fn(usize) -> String, days: u64) ->
         offsets: vec![0],
         windows: Vec::new(),
         counts: Default::default(),
-        subjects: Vec::new(),
+        sketches: Default::default(),
     };
     for of_entity in records.chunk_by(|a, b| a.0 == b.0) {
         for cell in of_entity.chunk_by(|a, b| a.1 == b.1) {
@@ -78,7 +78,7 @@ fn table(view: &str, names: usize, name: impl Fn(usize) -> String, days: u64) ->
             if subjects {
                 let mut sketch = Sketch::default();
                 cell.iter().for_each(|(_, _, (hash, _))| sketch.insert_hash(*hash as u64));
-                table.subjects.push(sketch);
+                table.sketches.subjects.push(sketch);
             } else {
                 add(Metric::Rows, cell.iter().map(|(_, _, (rows, _))| rows).sum());
                 add(Metric::Bytes, cell.iter().map(|(_, _, (_, bytes))| bytes).sum());
@@ -143,7 +143,7 @@ fn batch(table: &Table, cells: std::ops::Range<usize>) -> Result<RecordBatch, Fa
     ];
     for metric in table.view.metrics() {
         if *metric == Metric::Subjects {
-            let sketches = &table.subjects[cells.clone()];
+            let sketches = &table.sketches.subjects[cells.clone()];
             let estimates = sketches.iter().map(Sketch::estimate);
             columns.push(("subjects", Arc::new(Float64Array::from_iter_values(estimates))));
             let bytes = sketches.iter().map(Sketch::to_bytes);

@@ -10,9 +10,11 @@ use crate::days::Log;
 use crate::days::daily::Daily;
 use crate::days::grid::Grid;
 use crate::days::slices::Slices;
+use crate::enumeration::{self, Enumeration};
 use crate::finding::{Detection, Finding, Scope};
 use crate::gap;
 use crate::leak::Writer;
+use crate::leak::evidence;
 use crate::leak::fold::fold;
 use crate::leak::phases::phases;
 use crate::novelty::Novelty;
@@ -91,13 +93,16 @@ where
     );
     let (bursts, mut gaps, exchanges) = (bursts?, gaps?, exchanges?);
     let of_novelty = novelty.as_ref().map_or(0, Novelty::tails);
+    let numbered = finest(days.iter().filter(|table| !table.blocks.is_empty()));
+    let walkers = Enumeration::run(log, &numbered);
     let tails = rates.tails()
         + births.tails()
         + bursts.tails()
         + profiles.tails()
         + exchanges.tails()
         + of_novelty
-        + explorers.tails();
+        + explorers.tails()
+        + walkers.tails();
     let mut candidates = rules.candidates(rollup)?;
     candidates.extend(rates.candidates(tails));
     let born = births.candidates(tails);
@@ -113,7 +118,8 @@ where
     let writer = Writer { log, events: &events, subjects: &subjects, rollup };
     let mut folds = fold(candidates, &slices, |candidate, events| rates.outlives(candidate, events, tails));
     birth::join(&mut folds, rises);
-    reconnaissance::join(&mut folds, explorers.candidates(rollup, tails)?, &slices);
+    evidence::join(&mut folds, walkers.candidates(tails), &slices, enumeration::belongs);
+    evidence::join(&mut folds, explorers.candidates(rollup, tails)?, &slices, reconnaissance::prepared);
     let leaks = phases(folds, &slices);
     let mut findings: Vec<Finding> =
         leaks.iter().map(|leak| writer.finding(leak)).collect::<Result<_, _>>()?;
@@ -123,6 +129,7 @@ where
     let mut families = rates.examined();
     families.extend(novelty.as_ref().map(Novelty::examined));
     families.extend(explorers.examined());
+    families.extend(walkers.examined());
     let scope = Scope { families, end: Some(grid.end()) };
     Ok(Detection { findings, scope, ..Detection::default() })
 }

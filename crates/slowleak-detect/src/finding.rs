@@ -91,13 +91,15 @@ pub enum Detector {
     Novelty,
     /// In a few days many objects that the key or user had never used before.
     Reconnaissance,
+    /// Accounts one number after the other, more than ever before.
+    Enumeration,
     /// Records of the log itself are missing: it is silent, or thinned throughout.
     LogGap,
 }
 
 impl Detector {
     /// Every detector, rules first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::KeyAfterDeparture,
         Self::KeyAfterRevocation,
         Self::UseWithoutIssue,
@@ -114,6 +116,7 @@ impl Detector {
         Self::Swap,
         Self::Novelty,
         Self::Reconnaissance,
+        Self::Enumeration,
         Self::LogGap,
     ];
 
@@ -136,6 +139,7 @@ impl Detector {
             Self::Swap => "swap",
             Self::Novelty => "novelty",
             Self::Reconnaissance => "reconnaissance",
+            Self::Enumeration => "enumeration",
             Self::LogGap => "log_gap",
         }
     }
@@ -153,6 +157,7 @@ impl Detector {
                 | Self::Swap
                 | Self::Novelty
                 | Self::Reconnaissance
+                | Self::Enumeration
                 | Self::LogGap
         )
     }

@@ -2,6 +2,7 @@
 //! words. Edges, figures and distinct subjects come from the entity's own cells.
 
 pub(crate) mod edges;
+pub(crate) mod evidence;
 pub(crate) mod fold;
 pub(crate) mod identity;
 pub(crate) mod phases;

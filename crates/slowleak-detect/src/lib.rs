@@ -16,6 +16,7 @@ mod cause;
 mod config;
 mod days;
 mod detect;
+mod enumeration;
 mod finding;
 mod gap;
 mod leak;

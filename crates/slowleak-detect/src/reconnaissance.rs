@@ -3,13 +3,13 @@
 //! Who has a credential and not the map looks around before taking anything: lists, opens, goes on. In: views of whom and
 //! object, by whatever window. Out: for each entity the days in which it used most objects for the first time, against
 //! what its accesses so far lead to expect ([`hazard`]), as far as these are not the beginning of work or common to many
-//! ([`firsts`]); and [`join`], which puts them into the finding of the leak that follows.
+//! ([`firsts`]); they go into the finding of the leak that follows ([`crate::leak::evidence`]).
 //!
 //! One question an entity, step and length is asked, and its scores are calibrated on the best score of every entity, as
 //! those of rates are.
 
 mod firsts;
-mod hazard;
+pub(crate) mod hazard;
 
 use std::ops::Range;
 
@@ -17,11 +17,9 @@ use rayon::prelude::*;
 use slowleak_record::{Field, Micros};
 use slowleak_rollup::{Dimension, Lookup, Metric, View};
 
-use crate::candidate::{Candidate, Grade};
-use crate::days::slices::Slices;
+use crate::candidate::Candidate;
 use crate::days::{Log, parts};
 use crate::finding::{Detector, Family as Examined};
-use crate::leak::fold::Fold;
 use crate::leak::wording::listed;
 use crate::rate::calibrate::Tail;
 use crate::reconnaissance::firsts::{First, Firsts, Visitor};
@@ -35,8 +33,6 @@ const LENGTHS: [usize; 3] = [1, 3, 7];
 const MIN_OBJECTS: f64 = 5.0;
 /// A leak follows within so many days.
 const FOLLOWS_DAYS: usize = 28;
-/// Part of a leak's excess that must be by the entity that looked around.
-const CARRIED: f64 = 0.5;
 
 /// The first uses of a log.
 pub(crate) struct Reconnaissance<'a> {
@@ -297,46 +293,7 @@ fn best(visitor: &Visitor, firsts: &Firsts<'_>, hazard: &Hazard, min_events: f64
     best
 }
 
-/// Puts each of these into the finding of the leak that it prepared, as evidence: one that its entity carries, and that
-/// goes on with it or follows soon. What prepared nothing is a finding of its own.
-pub(crate) fn join(folds: &mut Vec<Fold>, mut found: Vec<Candidate>, slices: &Slices<'_>) {
-    found.sort_by(|a, b| {
-        b.score.total_cmp(&a.score).then_with(|| (&a.dimension, &a.entity).cmp(&(&b.dimension, &b.entity)))
-    });
-    let leaks = folds.len();
-    for one in found {
-        let prepared = |fold: &Fold| {
-            let leak = &fold[0];
-            let follows = leak.days.start < one.days.end + FOLLOWS_DAYS && leak.days.end > one.days.start;
-            // A housekeeping rule says nothing of a leak, and would lend its low severity.
-            let alarming = leak.cause.is_none() && leak.grade().is_none_or(|grade| grade == Grade::Misuse);
-            alarming && follows && fold.iter().any(|member| carries(&one, member, slices))
-        };
-        // The next to come, and no other reconnaissance while there is a leak.
-        let next = (0..folds.len())
-            .filter(|fold| prepared(&folds[*fold]))
-            .min_by_key(|fold| (*fold >= leaks, folds[*fold][0].days.start.abs_diff(one.days.start), *fold));
-        match next {
-            Some(fold) => folds[fold].push(one),
-            None => folds.push(vec![one]),
-        }
-    }
-}
-
-/// Whether the entity that looked around is the other's, or did most of what is the other's excess.
-fn carries(one: &Candidate, other: &Candidate, slices: &Slices<'_>) -> bool {
-    // What the two have in common on other days goes on.
-    let outside = other.timeline.len().saturating_sub(other.days.len()).max(1);
-    let usual = other.days.len() as f64 / outside as f64;
-    let excess = |pair: &[(Field, String)]| {
-        let inside = slices.events(pair, &other.days)?;
-        Some(inside - usual * (slices.events(pair, &(0..usize::MAX))? - inside))
-    };
-    one.who.iter().all(|(field, value)| match other.part(*field) {
-        Some(same) => same == value,
-        None => other.who.iter().any(|part| {
-            let shared = excess(&[(*field, value.clone()), part.clone()]);
-            shared.is_some_and(|shared| shared >= CARRIED * other.excess_events.max(1.0))
-        }),
-    })
+/// Whether the leak follows what was looked at, or goes on with it.
+pub(crate) fn prepared(one: &Candidate, leak: &Candidate) -> bool {
+    leak.days.start < one.days.end + FOLLOWS_DAYS && leak.days.end > one.days.start
 }

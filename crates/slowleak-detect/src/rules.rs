@@ -179,7 +179,7 @@ mod tests {
             offsets: vec![0, hours.len()],
             windows: hours.iter().map(|hour| Micros(hour * Micros::HOUR)).collect(),
             counts: [vec![1; hours.len()], vec![], vec![], vec![], vec![], vec![], vec![]],
-            subjects: Vec::new(),
+            sketches: Default::default(),
         }
     }
 

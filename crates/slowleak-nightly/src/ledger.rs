@@ -101,10 +101,7 @@ impl Entry {
         // How the day's records spread over its hours is not kept; that hours have some is what an account is read for.
         let hours: BTreeMap<i64, u64> = hours.map(|hour| (hour, 1)).collect();
         let first = hours.keys().next().copied();
-        let time = self.time.zip(first).map(|((start, end), first)| {
-            let start = if self.forgotten > 0 { start.max(first) } else { start };
-            (Micros(start), Micros(end))
-        });
+        let time = self.time.zip(first).map(|((start, end), first)| (Micros(start.max(first)), Micros(end)));
         FileAccount {
             path: PathBuf::new(),
             fields: self.fields(),
@@ -147,7 +144,12 @@ impl Entry {
         let ascending = self.days.windows(2).all(|pair| pair[0].day < pair[1].day);
         let records =
             self.records().try_fold(self.forgotten, |sum, (_, records)| sum.checked_add(records))?;
-        let possible = ascending && self.records().all(|(day, _)| in_range(day)) && records <= self.read;
+        let duplicates =
+            self.days.iter().try_fold(0_u64, |sum, of_day| sum.checked_add(of_day.duplicates))?;
+        let possible = duplicates <= self.duplicate
+            && ascending
+            && self.records().all(|(day, _)| in_range(day))
+            && records <= self.read;
         possible.then_some(self.days.len() as u64)
     }
 

@@ -7,6 +7,7 @@
 //! out of sums: its days are counted anew, from all files that have records of them. So are days with late records where
 //! a view counts distinct sources, which do not add up.
 
+mod earlier;
 mod merge;
 mod news;
 
@@ -20,6 +21,7 @@ use slowleak_scan::{Coverage, Decoder, FileAccount, Io, Plan, ScanOptions};
 use crate::ledger::Entry;
 use crate::state::State;
 use crate::{Folder, NightlyError};
+use earlier::Earlier;
 use news::Listed;
 pub use news::News;
 
@@ -109,12 +111,12 @@ pub fn count_night(
 
     let fresh: Vec<InputFile> = news.fresh().filter_map(|name| listed.file(name)).cloned().collect();
     let outdated: BTreeSet<&str> = news.outdated().collect();
-    let known = |days: Range<i64>| -> Vec<InputFile> {
-        let is_known = |(name, entry): &(&String, &Entry)| {
-            !outdated.contains(name.as_str()) && entry.days().iter().any(|day| days.contains(&day))
-        };
-        state.files.iter().filter(is_known).filter_map(|(name, _)| listed.file(name)).cloned().collect()
-    };
+    let known: Vec<(&InputFile, &Entry)> = state
+        .files
+        .iter()
+        .filter(|(name, _)| !outdated.contains(name.as_str()))
+        .filter_map(|(name, entry)| Some((listed.file(name)?, entry)))
+        .collect();
     let Counted { mut counts, accounts, others } = counter.count(&fresh, &known, None)?;
     let mut next = state.clone();
     // The days of records that do not count any more.
@@ -146,7 +148,7 @@ pub fn count_night(
     for range in again.ranges() {
         let days: Days = range.clone().collect();
         let needed = needed_again(&next, &days, &listed, folder)?;
-        let recounted = counter.count(&needed, &|_| Vec::new(), Some(range))?;
+        let recounted = counter.count(&needed, &[], Some(range))?;
         if let Some(lost) = recounted.others.rejected_files.first() {
             let cause = format!("could be read before, and can not now: {}", lost.reason);
             return Err(InputError::new(&lost.path, cause)
@@ -295,17 +297,6 @@ pub(crate) struct Counter<'a> {
     until: Option<Micros>,
 }
 
-/// The days from the first record of a plan to its last, as far as footers tell.
-fn span(plan: &Plan) -> Range<i64> {
-    let spans = plan.units().iter().map(|unit| plan.span(unit));
-    let whole = spans.reduce(|a, b| a.zip(b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1))));
-    match whole {
-        Some(Some((first, last))) => Days::of(first)..Days::of(last) + 1,
-        Some(None) => i64::MIN..i64::MAX,
-        None => 0..0,
-    }
-}
-
 /// What was counted.
 struct Counted {
     /// Nothing where there was nothing to count.
@@ -325,7 +316,7 @@ impl Counter<'_> {
     fn count(
         &self,
         files: &[InputFile],
-        known: &dyn Fn(Range<i64>) -> Vec<InputFile>,
+        known: &[(&InputFile, &Entry)],
         days: Option<&Range<i64>>,
     ) -> Result<Counted, NightlyError> {
         if files.is_empty() {
@@ -341,11 +332,13 @@ impl Counter<'_> {
         let Counting { mapping, io, decoder, memory, progress, .. } = *self.counting;
         let options = ScanOptions { range, io, decoder };
         let plan = Plan::new(files, mapping, fields(&self.stored), &options);
-        let earlier = plan.has_identities().then(|| known(span(&plan))).filter(|files| !files.is_empty());
-        let earlier = earlier.map(|files| Plan::new(&files, mapping, fields(&self.stored), &options));
         let memory = Memory::new(memory, self.folder.dir());
-        let (counts, accounts, others) =
-            count_files(&plan, earlier.as_ref(), &self.stored, Some(&memory), progress)?;
+        let earlier = Earlier::of(&plan, known, mapping, &options)?;
+        let before = earlier.as_ref().map(|earlier| &earlier.plan);
+        let (counts, accounts, others) = count_files(&plan, before, &self.stored, Some(&memory), progress)?;
+        if let Some(earlier) = earlier {
+            earlier.check_unchanged()?;
+        }
         Ok(Counted { counts: Some(counts), accounts, others })
     }
 

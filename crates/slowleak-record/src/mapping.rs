@@ -42,7 +42,7 @@ impl Mapping {
             preset: "native".to_owned(),
             columns: Field::ALL.map(|field| field.name().to_owned()),
             status: BTreeMap::new(),
-            identity: FieldSet::EMPTY.with(Field::EventId),
+            identity: Field::ALL.into_iter().filter(|field| *field != Field::Time).collect(),
         }
     }
 
@@ -98,9 +98,12 @@ impl Mapping {
     }
 
     /// The fields by which, together with the time, a record is known to be the same event as another one, so that it
-    /// counts once; empty where every record counts. Unless a map file says otherwise that is the event id: what was
-    /// delivered twice has the same. A source that logs each event twice, with another id or none, has a rule by what the two
-    /// entries agree in, for instance `by = ["key", "object", "subject"]`.
+    /// counts once; empty where every record counts. Unless a map file says otherwise these are all, the event id among them:
+    /// what was delivered twice agrees in them. (The id alone would do if it always were one. A column of that name may as well
+    /// hold the kind of event, and then accesses to other accounts in the same second would be lost.) A source that logs each
+    /// event twice, with other ids or none, has a rule by what the two entries agree in, for instance `by = ["key", "subject"]`.
+    ///
+    /// A record without any of them, or without an event id where that is among them, is nobody's copy.
     pub fn identity(&self) -> FieldSet {
         self.identity
     }
@@ -136,12 +139,6 @@ impl DuplicateRule {
             match field {
                 // The time always counts.
                 Field::Time => {}
-                field @ (Field::Rows | Field::Bytes) => {
-                    return Err((
-                        format!("{field} is a quantity"),
-                        "name fields that tell one event from another",
-                    ));
-                }
                 field => fields = fields.with(field),
             }
         }
@@ -177,7 +174,7 @@ mod tests {
     #[test]
     fn the_event_id_tells_duplicates_unless_the_map_file_says_otherwise() {
         let of = |fields: &[Field]| fields.iter().copied().collect::<FieldSet>();
-        assert_eq!(file("").unwrap().identity(), of(&[Field::EventId]));
+        assert_eq!(file("").unwrap().identity(), of(&Field::ALL[1..]));
         let twice = file("[duplicates]\nby = [\"time\", \"subject\", \"key\"]\n").unwrap();
         assert_eq!(twice.identity(), of(&[Field::Key, Field::Subject]));
         assert_eq!(file("[duplicates]\nby = []\n").unwrap().identity(), FieldSet::EMPTY);
@@ -201,7 +198,6 @@ mod tests {
             ("not toml", "expected"),
             ("[duplicates]\nby = [\"uuid\"]\n", "unknown field"),
             ("[duplicates]\nby = [\"time\"]\n", "time alone"),
-            ("[duplicates]\nby = [\"event_id\", \"rows\"]\n", "quantity"),
         ] {
             let error = file(text).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -179,6 +179,11 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
             words::full(leading.expected),
             words::full(leading.observed)
         ),
+        Detector::Enumeration => format!(
+            "Accounts of 64 consecutive numbers are a block, and an account beyond the first of its block on a day is next \
+             to another one. Who takes accounts as they come has few such; how few was learnt from its other days, and \
+             from its peers. So many accounts lead to expect {expected}{each}. Seen were {observed}{each}."
+        ),
         Detector::LogGap if leading.dimension == Dimension::LOG => format!(
             "The log holds {level} {unit} a day. By the same hours of the week in the four weeks before and after, at the \
              level of the days next to it (the lower of the two), {expected}{each} are expected in the interval. Seen were \
@@ -241,6 +246,10 @@ pub(crate) fn reasons(finding: &Finding, leading: &Evidence) -> Vec<(&'static st
                 Detector::Novelty => "how rarely chance and habit bring so many of a source's accesses to one object",
                 Detector::Reconnaissance => {
                     "the log-likelihood ratio of so many objects against those that its accesses lead to expect"
+                }
+                Detector::Enumeration => {
+                    "the log-likelihood ratio of so many accounts next to each other against those that chance and habit \
+                     bring, less what estimated counts may be off by"
                 }
                 _ => "the log-likelihood ratio of a leak against the baseline",
             },

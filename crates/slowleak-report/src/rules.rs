@@ -21,6 +21,7 @@ pub(crate) fn rule(detector: Detector) -> Option<&'static str> {
         | Detector::Swap
         | Detector::Novelty
         | Detector::Reconnaissance
+        | Detector::Enumeration
         | Detector::LogGap => None,
     }
 }

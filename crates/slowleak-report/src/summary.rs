@@ -376,8 +376,13 @@ pub(crate) fn not_read(coverage: &Coverage) -> Vec<String> {
     }
     if coverage.duplicate_rows > 0 {
         lines.push(format!(
-            "Dropped as repeats of an event id: {}.",
-            number(coverage.duplicate_rows, "record", "records")
+            "Left out because they repeat others: {}.{}",
+            number(coverage.duplicate_rows, "record", "records"),
+            if coverage.duplicate_rows > coverage.rows.read / 9 {
+                " That is many: see that event_id is an id in this log, or say in a map file what tells events apart."
+            } else {
+                ""
+            }
         ));
     }
     lines

@@ -151,6 +151,7 @@ pub(crate) fn what(finding: &Finding) -> String {
         Metric::Subjects => "touched",
         Metric::Rows | Metric::Bytes => "read",
         Metric::Sources | Metric::NewObjects => "used",
+        Metric::Neighbours => "visited",
         _ => "made",
     };
     format!(

@@ -13,7 +13,7 @@ use crate::closed::Closed;
 use crate::counter::unite;
 use crate::entities::Entities;
 use crate::groups::{GroupCut, Rounds};
-use crate::{Metric, RollupError, Sketch, Table, View};
+use crate::{Metric, RollupError, Sketches, Table, View};
 use transpose::{Bounds, Laid, Piece, deal};
 
 /// The table of `cells`, which are consolidated; their entity ids are positions in `entities`, ascending.
@@ -33,7 +33,7 @@ pub(crate) fn table(view: View, entities: Vec<String>, cells: Cells, counted_sou
         counts[Metric::Sources as usize].clear();
     }
     let windows = cells.windows.into_iter().map(Micros).collect();
-    Table { view, entities, offsets, windows, counts, subjects: cells.sketches }
+    Table { view, entities, offsets, windows, counts, sketches: cells.sketches }
 }
 
 /// Rows of numbers to columns by metric.
@@ -134,13 +134,14 @@ impl<'a> Assembly<'a> {
         }
         let mut windows = vec![0_i64; cells];
         let mut columns: Vec<Vec<i64>> = self.shape.sums.iter().map(|_| vec![0; cells]).collect();
-        let mut subjects = vec![Sketch::default(); if self.shape.subjects { cells } else { 0 }];
+        let mut sketches = Sketches::default();
+        sketches.grow(&self.shape, cells);
         let mut sources = vec![Vec::new(); if self.shape.sources { cells } else { 0 }];
         let mut laid = Laid {
             next: &mut next,
             windows: &mut windows,
             columns: &mut columns,
-            subjects: &mut subjects,
+            sketches: &mut sketches,
             sources: &mut sources,
         };
         pieces.into_iter().for_each(|piece| piece.lay(&mut laid));
@@ -155,7 +156,7 @@ impl<'a> Assembly<'a> {
             offsets,
             windows: windows.into_iter().map(Micros).collect(),
             counts,
-            subjects,
+            sketches,
         };
         Assembled { table, sources }
     }
@@ -272,7 +273,7 @@ mod tests {
                             block.sources.insert((slot, *source));
                         }
                         if subjects {
-                            block.sketches[at].insert_hash(slowleak_scan::subject_hash(&source.to_le_bytes()));
+                            block.sketches.subjects[at].insert_hash(slowleak_scan::subject_hash(&source.to_le_bytes()));
                         }
                     }
                     Closed::of(&mut block, &shape)
@@ -317,7 +318,7 @@ mod tests {
             prop_assert_eq!(table.count(Metric::Rows), column(|cell| cell.1));
             let distinct = column(|cell| cell.2.len() as i64);
             prop_assert_eq!(table.count(Metric::Sources), if sources { distinct.as_slice() } else { &[] });
-            let estimates: Vec<i64> = table.subjects.iter().map(|sketch| sketch.estimate() as i64).collect();
+            let estimates: Vec<i64> = table.sketches.subjects.iter().map(|sketch| sketch.estimate() as i64).collect();
             prop_assert_eq!(estimates, if subjects { distinct } else { Vec::new() });
         }
     }

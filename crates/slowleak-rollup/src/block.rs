@@ -4,7 +4,8 @@
 use ahash::AHashSet;
 
 use crate::closed::SOURCE_BYTES;
-use crate::{Metric, Sketch, View};
+use crate::sketches::{SKETCHED, Sketches};
+use crate::{Metric, View};
 
 /// "No slot", "no entity".
 pub(crate) const NONE: u32 = u32::MAX;
@@ -15,16 +16,17 @@ pub(crate) struct Shape {
     /// Integer metrics in column order, events first, without sources.
     pub(crate) sums: Vec<Metric>,
     pub(crate) sources: bool,
-    pub(crate) subjects: bool,
+    /// Which metrics are sketched: subjects, blocks.
+    pub(crate) sketched: [bool; SKETCHED],
 }
 
 impl Shape {
     pub(crate) fn of(view: &View) -> Self {
-        let summed = |metric: &&Metric| !matches!(metric, Metric::Sources | Metric::Subjects);
+        let summed = |metric: &&Metric| **metric != Metric::Sources && metric.sketch_column().is_none();
         Self {
             sums: view.metrics().iter().filter(summed).copied().collect(),
             sources: view.metrics().contains(&Metric::Sources),
-            subjects: view.metrics().contains(&Metric::Subjects),
+            sketched: [Metric::Subjects, Metric::Blocks].map(|metric| view.metrics().contains(&metric)),
         }
     }
 
@@ -42,8 +44,7 @@ pub(crate) struct Block {
     pub(crate) entities: Vec<u32>,
     /// [`Shape::width`] numbers a cell.
     pub(crate) sums: Vec<i64>,
-    /// One a cell, for views that count distinct subjects.
-    pub(crate) sketches: Vec<Sketch>,
+    pub(crate) sketches: Sketches,
     /// (cell, source), for views that count distinct sources.
     pub(crate) sources: AHashSet<(u32, u32)>,
 }
@@ -55,7 +56,7 @@ impl Block {
             window,
             entities: Vec::with_capacity(cells),
             sums: Vec::with_capacity(cells * shape.width()),
-            sketches: Vec::with_capacity(if shape.subjects { cells } else { 0 }),
+            sketches: Sketches::with_room(shape, cells),
             sources: AHashSet::new(),
         }
     }
@@ -67,16 +68,14 @@ impl Block {
     /// Makes empty cells of entities that have none yet.
     pub(crate) fn grow(&mut self, shape: &Shape) {
         self.sums.resize(self.entities.len() * shape.width(), 0);
-        if shape.subjects {
-            self.sketches.resize_with(self.entities.len(), Sketch::default);
-        }
+        self.sketches.grow(shape, self.entities.len());
     }
 
     /// Bytes on the heap, about, without what its sketches hold there.
     pub(crate) fn bytes(&self) -> usize {
         self.entities.capacity() * size_of::<u32>()
             + self.sums.capacity() * size_of::<i64>()
-            + self.sketches.capacity() * size_of::<Sketch>()
+            + self.sketches.room_bytes()
             + self.sources.capacity() * SOURCE_BYTES
     }
 
@@ -85,14 +84,12 @@ impl Block {
         let cell = self.entities.len() as u32;
         self.entities.push(entity);
         self.sums.resize(self.sums.len() + shape.width(), 0);
-        if shape.subjects {
-            self.sketches.push(Sketch::default());
-        }
+        self.sketches.grow(shape, self.entities.len());
         cell
     }
 
     /// Adds the cells of another block of the same window. `slots` is scratch, all [`NONE`] before and after.
-    pub(crate) fn merge(&mut self, other: Self, shape: &Shape, slots: &mut Vec<u32>) {
+    pub(crate) fn merge(&mut self, other: &Self, shape: &Shape, slots: &mut Vec<u32>) {
         let most = self.entities.iter().chain(&other.entities).max().map_or(0, |most| *most as usize + 1);
         if slots.len() < most {
             slots.resize(most, NONE);
@@ -101,18 +98,15 @@ impl Block {
             slots[*entity as usize] = cell as u32;
         }
         let width = shape.width();
-        let mut sketches = other.sketches.into_iter();
         let mut renamed = Vec::with_capacity(other.entities.len());
-        for (entity, row) in other.entities.iter().zip(other.sums.chunks_exact(width)) {
+        for (cell, (entity, row)) in other.entities.iter().zip(other.sums.chunks_exact(width)).enumerate() {
             let slot = &mut slots[*entity as usize];
             if *slot == NONE {
                 *slot = self.push(*entity, shape);
             }
             let at = *slot as usize;
             add_rows(&mut self.sums[at * width..(at + 1) * width], row);
-            if let (Some(mine), Some(theirs)) = (self.sketches.get_mut(at), sketches.next()) {
-                mine.merge(&theirs);
-            }
+            self.sketches.merge(at, &other.sketches, cell);
             renamed.push(*slot);
         }
         self.sources.extend(other.sources.iter().map(|(cell, source)| (renamed[*cell as usize], *source)));

@@ -126,6 +126,8 @@ fn pass(
     let looking = since.elapsed();
     let next = AtomicUsize::new(0);
     let broken = Mutex::new(Vec::new());
+    let memory = memory.map(|memory| memory.less(duplicates.bytes()));
+    let memory = memory.as_ref();
     let mut dealt = memory.map(|memory| memory.dealt(threads)).unwrap_or_default();
     let room = memory.map(|memory| Room { most: dealt.of_worker, folder: &memory.folder });
     let workers: Result<Vec<Counted>, RollupError> = (0..threads)

@@ -3,8 +3,9 @@
 
 use rayon::prelude::*;
 
+use crate::Table;
 use crate::block::{Shape, add_rows};
-use crate::{Sketch, Table};
+use crate::sketches::Sketches;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -14,7 +15,7 @@ pub(crate) struct Cells {
     /// `width` numbers a cell.
     pub(crate) sums: Vec<i64>,
     pub(crate) width: usize,
-    pub(crate) sketches: Vec<Sketch>,
+    pub(crate) sketches: Sketches,
 }
 
 impl Cells {
@@ -35,9 +36,8 @@ impl Cells {
             cells.sums.extend(columns.iter().map(|column| column.get(cell).copied().unwrap_or(0)));
         }
         cells.windows = table.windows.iter().map(|window| window.0).collect();
-        if shape.subjects {
-            cells.sketches = table.subjects;
-        }
+        cells.sketches = table.sketches;
+        cells.sketches.keep(shape);
         cells
     }
 
@@ -50,7 +50,7 @@ impl Cells {
         self.entities.extend(other.entities.iter().map(|entity| map(*entity)));
         self.windows.extend(other.windows);
         self.sums.extend(other.sums);
-        self.sketches.extend(other.sketches);
+        self.sketches.append(other.sketches);
     }
 
     /// Sorts by (entity, window) and adds up the cells of the same one: sums saturate, sketches unite, so that
@@ -65,20 +65,17 @@ impl Cells {
         order.par_sort_unstable();
         let mut out = Self::new(self.width);
         out.sums.reserve(self.sums.len());
-        out.sketches.reserve(self.sketches.len());
         for (entity, window, cell) in order {
             let row = &self.sums[cell * self.width..(cell + 1) * self.width];
             if out.entities.last() == Some(&entity) && out.windows.last() == Some(&window) {
                 let start = out.sums.len() - self.width;
                 add_rows(&mut out.sums[start..], row);
-                if let (Some(last), Some(sketch)) = (out.sketches.last_mut(), self.sketches.get(cell)) {
-                    last.merge(sketch);
-                }
+                out.sketches.merge(out.entities.len() - 1, &self.sketches, cell);
             } else {
                 out.entities.push(entity);
                 out.windows.push(window);
                 out.sums.extend_from_slice(row);
-                out.sketches.extend(self.sketches.get_mut(cell).map(std::mem::take));
+                self.sketches.hand_on(cell, &mut out.sketches);
             }
         }
         *self = out;

@@ -3,8 +3,8 @@
 
 use ahash::AHashSet;
 
-use crate::Sketch;
 use crate::block::{Block, Shape};
+use crate::sketches::Sketches;
 
 /// Bytes of a place in a set of (cell, source), its share of those that stay empty included.
 pub(crate) const SOURCE_BYTES: usize = 10;
@@ -17,7 +17,7 @@ pub(crate) struct Closed {
     pub(crate) entities: Vec<u32>,
     /// One a metric of the shape, as in a block's row.
     pub(crate) columns: Vec<Narrow>,
-    pub(crate) sketches: Vec<Sketch>,
+    pub(crate) sketches: Sketches,
     pub(crate) sources: AHashSet<(u32, u32)>,
     /// What the sketches hold on the heap.
     sketch_bytes: usize,
@@ -157,12 +157,14 @@ const CHUNK: usize = 32;
 impl Closed {
     /// Closes a block and leaves its room to be used again: it is empty afterwards.
     pub(crate) fn of(block: &mut Block, shape: &Shape) -> Self {
-        let sketches: Vec<Sketch> = block.sketches.drain(..).collect();
+        #[expect(clippy::drain_collect, reason = "the block keeps its room")]
+        let [subjects, blocks] = block.sketches.columns_mut().map(|column| column.drain(..).collect());
+        let sketches = Sketches { subjects, blocks };
         let closed = Self {
             window: block.window,
             entities: block.entities.clone(),
             columns: columns(&block.sums, shape.width()),
-            sketch_bytes: sketches.iter().map(Sketch::heap_bytes).sum(),
+            sketch_bytes: sketches.heap_bytes(),
             sketches,
             sources: std::mem::take(&mut block.sources),
         };
@@ -183,7 +185,7 @@ impl Closed {
             + size_of_val(self.columns.as_slice())
             + size_of_val(self.entities.as_slice())
             + self.columns.iter().map(Narrow::bytes).sum::<usize>()
-            + size_of_val(self.sketches.as_slice())
+            + self.sketches.room_bytes()
             + self.sketch_bytes
             + self.sources.capacity() * SOURCE_BYTES
     }

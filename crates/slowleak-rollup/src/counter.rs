@@ -111,10 +111,7 @@ impl Counter {
                 let open = &mut self.open[at];
                 open.find(entities, pairs, shape);
                 add(&mut open.block, shape, &open.cells, &columns);
-                if shape.subjects {
-                    let Subjects { hashes, valid } = columns.subjects;
-                    open.log.add(&open.cells, hashes, valid, &mut open.block.sketches);
-                }
+                open.add_subjects(columns.subjects);
             }
             None => {
                 let Late { places, ids, cells, windows, block, sketch_bytes } = &mut self.late;
@@ -136,11 +133,11 @@ impl Counter {
                     }),
                 }));
                 add(block, shape, cells, &columns);
-                if shape.subjects {
-                    // Late records come in ones and twos: a log would cost more than it saves.
-                    let Subjects { hashes, valid } = columns.subjects;
+                // Late records come in ones and twos: a log would cost more than it saves.
+                let Subjects { hashes, blocks, valid } = columns.subjects;
+                for (sketches, hashes) in block.sketches.columns_mut().into_iter().zip([hashes, blocks]) {
                     for (row, (cell, hash)) in cells.iter().zip(hashes).enumerate() {
-                        if let Some(sketch) = block.sketches.get_mut(*cell as usize)
+                        if let Some(sketch) = sketches.get_mut(*cell as usize)
                             && valid.get(row).is_none_or(|valid| *valid)
                         {
                             let before = sketch.heap_bytes();
@@ -227,7 +224,7 @@ impl Counter {
                 }
                 of_window.entities.push(block.entities[from]);
                 of_window.sums.extend_from_slice(&block.sums[from * width..(from + 1) * width]);
-                of_window.sketches.extend(block.sketches.get_mut(from).map(std::mem::take));
+                block.sketches.hand_on(from, &mut of_window.sketches);
             }
             late.push(of_window);
         }
@@ -265,7 +262,7 @@ pub(crate) fn unite(mut blocks: Vec<Closed>, shape: &Shape, slots: &mut Vec<u32>
         }
         let mut all = first.reopen();
         while let Some(more) = blocks.next_if(|next| next.window == window) {
-            all.merge(more.reopen(), shape, slots);
+            all.merge(&more.reopen(), shape, slots);
         }
         out.push(Closed::of(&mut all, shape));
     }
@@ -284,6 +281,7 @@ impl<'a> Columns<'a> {
             status: part(self.status, &range),
             subjects: Subjects {
                 hashes: part(self.subjects.hashes, &range),
+                blocks: part(self.subjects.blocks, &range),
                 valid: part(self.subjects.valid, &range),
             },
             sources: part(self.sources, &range),
@@ -356,7 +354,7 @@ mod tests {
     struct Want {
         sums: [i64; 5],
         sources: std::collections::BTreeSet<u32>,
-        sketch: Sketch,
+        sketches: [Sketch; 2],
     }
 
     /// Sums of honest numbers, and of such as saturate.
@@ -377,7 +375,7 @@ mod tests {
             sorted: bool,
             compound: bool,
         ) {
-            let view = "key@1h:rows,bytes,denied,error,sources,subjects".parse().unwrap();
+            let view = "key@1h:rows,bytes,denied,error,sources,subjects,blocks".parse().unwrap();
             let mut counter = Counter::new(&view);
             let mut pairs: Vec<PairIds> = Vec::new();
             pairs.resize_with(compound.into(), PairIds::default);
@@ -405,12 +403,13 @@ mod tests {
                 let status: Vec<Status> = unit.iter().map(status).collect();
                 let sources: Vec<u32> = unit.iter().map(|record| record.4.0).collect();
                 let hashes: Vec<u64> = sources.iter().map(|source| subject_hash(&[*source as u8])).collect();
+                let blocks: Vec<u64> = sources.iter().map(|source| subject_hash(&[*source as u8 / 2])).collect();
                 let valid: Vec<bool> = unit.iter().map(|record| record.4.1).collect();
                 let columns = Columns {
                     rows: &rows,
                     bytes: &bytes,
                     status: &status,
-                    subjects: Subjects { hashes: &hashes, valid: &valid },
+                    subjects: Subjects { hashes: &hashes, blocks: &blocks, valid: &valid },
                     sources: &sources,
                 };
                 let mut start = 0;
@@ -431,7 +430,8 @@ mod tests {
                     cell.sums.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
                     cell.sources.insert(record.4.0);
                     if record.4.1 {
-                        cell.sketch.insert_hash(hashes[row]);
+                        cell.sketches[0].insert_hash(hashes[row]);
+                        cell.sketches[1].insert_hash(blocks[row]);
                     }
                 }
             }
@@ -446,7 +446,7 @@ mod tests {
                     let is = Want {
                         sums: block.sums[5 * cell..][..5].try_into().unwrap(),
                         sources: of_cell.map(|(_, source)| *source).collect(),
-                        sketch: block.sketches[cell].clone(),
+                        sketches: block.sketches.columns().map(|column| column[cell].clone()),
                     };
                     let entity = of_pair.get(*entity as usize).unwrap_or(entity);
                     prop_assert!(got.insert((block.window, *entity), is).is_none());
@@ -464,7 +464,7 @@ mod tests {
         let entities = EntityIds::Field { ids: &ids, known: 1000 };
         let rows: Vec<i64> = (0..1000).collect();
         let hashes: Vec<u64> = (0..1000_u32).map(|n| subject_hash(&n.to_le_bytes())).collect();
-        let subjects = Subjects { hashes: &hashes, valid: &[] };
+        let subjects = Subjects { hashes: &hashes, blocks: &[], valid: &[] };
         let columns = Columns { rows: &rows, bytes: &[], status: &[], subjects, sources: &[] };
         let mut count = |windows: std::ops::Range<i64>| {
             windows.for_each(|window| counter.count(window, 0..1000, entities, &columns, &mut []));

@@ -10,6 +10,7 @@ use slowleak_scan::{Names, NamesByField};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::assemble::{Assembled, Assembly};
+use crate::block::Shape;
 use crate::closed::Closed;
 use crate::derive::{derived, finer};
 use crate::entities::{Entities, FieldNames};
@@ -148,9 +149,8 @@ fn spill_group(
     source_names: Option<&FieldNames<'_>>,
 ) -> Result<(), RollupError> {
     let Assembled { table, sources } = group;
-    let counted =
-        table.view.metrics().iter().filter(|metric| !matches!(metric, Metric::Sources | Metric::Subjects));
-    let columns: Vec<&[i64]> = counted.map(|metric| table.count(*metric)).collect();
+    let columns: Vec<&[i64]> =
+        Shape::of(&table.view).sums.into_iter().map(|metric| table.count(metric)).collect();
     let mut entity = EntityCells::new(columns.len());
     for (at, name) in table.entities.iter().enumerate() {
         entity.clear();
@@ -158,7 +158,7 @@ fn spill_group(
             let window = table.windows[cell].0;
             entity.cells.windows.push(window);
             entity.cells.sums.extend(columns.iter().map(|column| column[cell]));
-            entity.cells.sketches.extend(table.subjects.get(cell).cloned());
+            table.sketches.copy(cell..cell + 1, &mut entity.cells.sketches);
             if let (Some(sources), Some(names)) = (sources.get(cell), source_names) {
                 let hash = |rank: &u32| (window, xxh3_128(names.name(*rank).as_bytes()).to_be_bytes());
                 entity.sources.extend(sources.iter().map(hash));

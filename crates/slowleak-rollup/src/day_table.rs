@@ -33,8 +33,10 @@ pub struct DayTable {
     /// Rows, bytes and misses of each day, in the order of [`DayTable::SUMS`]; empty where the view has them not, or has
     /// none at all.
     pub sums: [Vec<f32>; 3],
-    /// Distinct subjects of each day, estimated; empty where the view has no sketches.
+    /// Distinct subjects of each day, estimated; empty where the view has no sketches of them.
     pub subjects: Vec<f64>,
+    /// Distinct blocks of these, in the same way.
+    pub blocks: Vec<f64>,
     /// Of each day the start of the last window in which anything happened.
     pub latest: HashMap<i32, Micros>,
     /// Of each day the events of its hours, of all entities together, those left out included: what the log as a whole
@@ -50,7 +52,7 @@ impl DayTable {
     pub(crate) fn gathered(dimension: &Dimension) -> Vec<Metric> {
         let summed = !dimension.parts().contains(&Field::Source);
         let sums = Self::SUMS.into_iter().filter(|_| summed);
-        [Metric::Events, Metric::Subjects].into_iter().chain(sums).collect()
+        [Metric::Events, Metric::Subjects, Metric::Blocks].into_iter().chain(sums).collect()
     }
 
     /// Adds up the cells of a table by day.
@@ -96,13 +98,16 @@ impl DayTable {
                 .push(events[cells.clone()].iter().fold(0, |sum: i64, more| sum.saturating_add(*more)));
             days.see(day(last), last);
         }
-        if !table.subjects.is_empty() {
-            let estimate = |cells: &Range<usize>| match &table.subjects[cells.clone()] {
-                [one] => one.estimate(),
-                many => Sketch::union(many).estimate(),
+        let of_days = |sketches: &[Sketch]| -> Vec<f64> {
+            let estimate = |cells: &Range<usize>| match sketches.get(cells.clone()) {
+                Some([one]) => one.estimate(),
+                many => Sketch::union(many.unwrap_or_default()).estimate(),
             };
-            days.subjects = cells.par_iter().map(estimate).collect();
-        }
+            let cells = if sketches.is_empty() { &[][..] } else { &cells };
+            cells.par_iter().map(estimate).collect()
+        };
+        days.subjects = of_days(&table.sketches.subjects);
+        days.blocks = of_days(&table.sketches.blocks);
         days
     }
 
@@ -119,6 +124,7 @@ impl DayTable {
             events: Vec::new(),
             sums: Default::default(),
             subjects: Vec::new(),
+            blocks: Vec::new(),
             latest: HashMap::default(),
             hours: HashMap::default(),
         }
@@ -162,6 +168,7 @@ impl DayTable {
             sums.extend(more);
         }
         self.subjects.extend(more.subjects);
+        self.blocks.extend(more.blocks);
         more.latest.into_iter().for_each(|(day, window)| self.see(day, window));
         for (day, more) in more.hours {
             let hours = self.hours.entry(day).or_default();
@@ -180,7 +187,8 @@ impl DayTable {
             for (rest, sums) in rest.sums.iter_mut().zip(&self.sums) {
                 rest.extend_from_slice(sums.get(cells.clone()).unwrap_or_default());
             }
-            rest.subjects.extend_from_slice(self.subjects.get(cells).unwrap_or_default());
+            rest.subjects.extend_from_slice(self.subjects.get(cells.clone()).unwrap_or_default());
+            rest.blocks.extend_from_slice(self.blocks.get(cells).unwrap_or_default());
             rest.offsets.push(rest.days.len());
         }
         rest.latest = std::mem::take(&mut self.latest);

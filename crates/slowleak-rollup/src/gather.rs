@@ -108,7 +108,7 @@ mod tests {
                 for subject in subjects..=subjects + entity {
                     sketch.insert_hash(slowleak_scan::subject_hash(subject.to_string().as_bytes()));
                 }
-                table.subjects.push(sketch);
+                table.sketches.subjects.push(sketch);
             }
             table.offsets.push(table.windows.len());
         }

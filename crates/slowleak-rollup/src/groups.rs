@@ -3,14 +3,28 @@
 //! or from many, writes the same bytes. An entity is never split: its cells are found in one row group.
 
 use crate::memory::OF_GROUP;
+use crate::sketches::SKETCHED;
 use crate::{Metric, RollupError, Table, View};
 
 /// Cells after which a row group ends: few enough that the columns of one, while they are filled by window and not in
 /// order, lie within reach of the second-level cache and its address translation.
 pub(crate) const GROUP_CELLS: usize = if cfg!(test) { 64 } else { 1 << 18 };
 
-/// The same with sketches, each of up to a kilobyte.
+/// Sketches after which it ends, each of up to a kilobyte.
 const GROUP_SKETCHES: usize = if cfg!(test) { 16 } else { 1 << 15 };
+
+/// Cells of a view after which a row group ends.
+fn most_cells(view: &View) -> usize {
+    match sketched(view) {
+        0 => GROUP_CELLS,
+        sketched => GROUP_SKETCHES / sketched,
+    }
+}
+
+/// How many sketches a cell of a view has.
+fn sketched(view: &View) -> usize {
+    view.metrics().iter().filter(|metric| metric.sketch_column().is_some()).count()
+}
 
 /// Bytes of names after which a row group ends: its dictionary is one page.
 const GROUP_NAME_BYTES: usize = 64 << 20;
@@ -25,8 +39,7 @@ pub(crate) struct GroupCut {
 
 impl GroupCut {
     pub(crate) fn new(view: &View) -> Self {
-        let sketches = view.metrics().contains(&Metric::Subjects);
-        Self { most_cells: if sketches { GROUP_SKETCHES } else { GROUP_CELLS }, cells: 0, name_bytes: 0 }
+        Self { most_cells: most_cells(view), cells: 0, name_bytes: 0 }
     }
 
     /// Adds the next entity; tells whether the row group ends with it.
@@ -84,17 +97,18 @@ impl Pace {
 /// What a full row group takes at most while it is made and encoded, where names are of ordinary length.
 fn group_bytes(view: &View) -> usize {
     let metrics = view.metrics();
-    let sketches = metrics.contains(&Metric::Subjects);
-    let cells = if sketches { GROUP_SKETCHES } else { GROUP_CELLS };
     // A name, its place, a window; numbers as they are and encoded.
     let cell = NAME + size_of::<usize>() + 2 * size_of::<i64>() * (1 + metrics.len());
-    cells * (cell + if sketches { SKETCH } else { 0 })
+    most_cells(view) * (cell + sketched(view) * SKETCH)
 }
 
-/// A row group's cells hold no more numbers than there are metrics.
+/// A row group's cells hold no more numbers than there are metrics; those with one sketch lack the metric of the other.
 const _: () = {
-    let most = size_of::<usize>() + 2 * size_of::<i64>() * (1 + Metric::ALL.len()) + NAME;
-    assert!(GROUP_CELLS * most <= OF_GROUP && GROUP_SKETCHES * (most + SKETCH) <= OF_GROUP);
+    let number = 2 * size_of::<i64>();
+    let most = size_of::<usize>() + number * (1 + Metric::ALL.len()) + NAME;
+    let one_sketched = most + SKETCH - number * (SKETCHED - 1);
+    assert!(GROUP_CELLS * most <= OF_GROUP && GROUP_SKETCHES * one_sketched <= OF_GROUP);
+    assert!(GROUP_SKETCHES / SKETCHED * (most + SKETCHED * SKETCH) <= OF_GROUP);
 };
 
 /// The row groups of a finished table.

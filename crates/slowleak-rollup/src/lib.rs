@@ -19,6 +19,7 @@
 //! | `window` | timestamp(us, UTC): the window's start, aligned to 1970-01-01T00:00:00Z |
 //! | `events`, `rows`, `bytes`, `denied`, `missing`, `error`, `sources` | int64, those that the view has |
 //! | `subjects`, `subjects_sketch` | float64 and binary, where the view counts distinct subjects |
+//! | `blocks`, `blocks_sketch` | the same of their blocks: numbers next to each other share one |
 //!
 //! A sketch is a version byte (1), a kind byte, and then either (kind 0) up to 256 tokens, ascending,
 //! little-endian, 4 bytes each, or (kind 1) 1,024 UltraLogLog registers (precision 10). Both come from a
@@ -29,7 +30,9 @@
 //! 10 bits, plus 1), plus 2 and 1 where the values one and two below it were seen as well. `subjects` is the
 //! number of tokens, or the maximum-likelihood estimate with a relative standard error of 2.4%.
 //!
-//! Estimates can not be added up, so a file with `subjects` and without `subjects_sketch` is refused.
+//! The sketch of blocks is the same of other hashes: [`slowleak_scan::block_hash`], version 1, `slowleak.block_hash` in the
+//! metadata. Estimates can not be added up, so a file with `subjects` and without `subjects_sketch` is refused, as is one with
+//! `blocks` and without `blocks_sketch`.
 //!
 //! # Example
 //! ```
@@ -90,6 +93,7 @@ mod profile;
 mod read;
 mod segments;
 mod sketch;
+mod sketches;
 mod spill;
 mod subject_log;
 mod table;
@@ -110,6 +114,7 @@ pub use profile::{Profile, Step};
 pub use read::Stored;
 pub use segments::Segments;
 pub use sketch::{Sketch, SketchError};
+pub use sketches::Sketches;
 pub use table::{Rollup, Table};
 pub use view::{Dimension, Metric, View, ViewError};
 pub use write::Written;

@@ -68,6 +68,11 @@ impl Memory {
         OF_RUN.saturating_add(OF_THREAD.saturating_mul(threads.max(1)))
     }
 
+    /// The same with so many bytes taken for something else.
+    pub(crate) fn less(&self, bytes: usize) -> Self {
+        Self { limit: self.limit.saturating_sub(bytes), folder: self.folder.clone() }
+    }
+
     /// What is left of the limit on so many threads.
     pub(crate) fn left(&self, threads: usize) -> usize {
         self.limit.saturating_sub(Self::taken(threads))

@@ -5,10 +5,13 @@
 //! get the worker's ids once each, when the window closes; else each record's pair gets its id at once, and with it a place
 //! in the dense table.
 
+use slowleak_scan::Subjects;
+
 use crate::block::{Block, NONE, Shape};
 use crate::closed::Closed;
 use crate::compound::PairIds;
 use crate::kernels::Slots;
+use crate::sketches::SKETCHED;
 use crate::subject_log::SubjectLog;
 
 /// Records of a cell, on average, from which pairs are looked up in their window.
@@ -44,7 +47,8 @@ pub(crate) struct OpenWindow {
     recur: bool,
     /// Records added.
     records: usize,
-    pub(crate) log: SubjectLog,
+    /// One a column of sketches.
+    logs: [SubjectLog; SKETCHED],
     /// The cell of each record, or of each finished cell, that was added last.
     pub(crate) cells: Vec<u32>,
     /// Scratch.
@@ -85,6 +89,16 @@ impl OpenWindow {
         self.block.grow(shape);
     }
 
+    /// Adds the subjects of the records whose cells were found last.
+    pub(crate) fn add_subjects(&mut self, subjects: Subjects<'_>) {
+        let columns = self.block.sketches.columns_mut().into_iter().zip([subjects.hashes, subjects.blocks]);
+        for (log, (sketches, hashes)) in self.logs.iter_mut().zip(columns) {
+            if !sketches.is_empty() {
+                log.add(&self.cells, hashes, subjects.valid, sketches);
+            }
+        }
+    }
+
     /// Adds the cells of a finer view, whose `columns` are those of this shape. `rename` gives the id here of each id
     /// there.
     pub(crate) fn add_closed(
@@ -106,8 +120,13 @@ impl OpenWindow {
         for (at, column) in columns.iter().enumerate() {
             from.columns[*column].add_to(&self.cells, &mut self.block.sums, shape.width(), at);
         }
-        if shape.subjects {
-            self.log.add_sketches(&self.cells, &from.sketches, &mut self.block.sketches);
+        for ((log, sketches), from) in
+            self.logs.iter_mut().zip(self.block.sketches.columns_mut()).zip(from.sketches.columns())
+        {
+            // Where the finer view counts more than this one.
+            if !sketches.is_empty() {
+                log.add_sketches(&self.cells, from, sketches);
+            }
         }
         if shape.sources {
             let cells = &self.cells;
@@ -119,7 +138,9 @@ impl OpenWindow {
     /// Closes the window and leaves its room to be used again. `known` are the worker's pairs; there are none where ids of
     /// a field were counted.
     pub(crate) fn close(&mut self, known: &mut [PairIds], shape: &Shape) -> Closed {
-        self.log.deal(&mut self.block.sketches);
+        for (log, sketches) in self.logs.iter_mut().zip(self.block.sketches.columns_mut()) {
+            log.deal(sketches);
+        }
         match known.last_mut() {
             Some(known) if self.recur => {
                 known.resolve(self.pairs.keys(), &mut self.block.entities);
@@ -135,7 +156,7 @@ impl OpenWindow {
         self.block.bytes()
             + self.slots.bytes()
             + self.pairs.bytes()
-            + self.log.bytes()
+            + self.logs.iter().map(SubjectLog::bytes).sum::<usize>()
             + (self.cells.capacity() + self.entities.capacity()) * size_of::<u32>()
     }
 }

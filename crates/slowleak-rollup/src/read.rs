@@ -23,8 +23,8 @@ impl Rollup {
     /// A folder made by hand needs `entity` (text), `window` (a time of any type that a log's may have) and
     /// `events` (whole numbers); other metrics are read where their columns exist, unknown columns are
     /// ignored. Rows may come in any order and several files; rows of the same entity and window add up, and
-    /// a cell of zero events is no cell. `subjects` counts only with `subjects_sketch` beside it: estimates
-    /// can not be added.
+    /// a cell of zero events is no cell. `subjects` and `blocks` count only with `subjects_sketch` and
+    /// `blocks_sketch` beside them: estimates can not be added.
     ///
     /// # Errors
     /// No such folder or none of a view in it; a file that is no Parquet, lacks a column, or holds nulls,
@@ -242,7 +242,7 @@ impl<'a> Part<'a> {
         }
         let view = self.read_of(&found);
         self.view = Some(found);
-        self.cells.width = view.metrics().iter().filter(|metric| **metric != Metric::Subjects).count();
+        self.cells.width = view.metrics().iter().filter(|metric| metric.sketch_column().is_none()).count();
         let mut next = file.batches(view.metrics(), rows)?;
         let mut row = file.before(rows);
         while let Some(batch) = next()? {
@@ -342,7 +342,7 @@ mod tests {
             }
             table.windows.push(Micros(hour * Micros::HOUR));
             table.counts[Metric::Events as usize].push(subjects.len() as i64);
-            table.subjects.push(sketch(subjects));
+            table.sketches.subjects.push(sketch(subjects));
             *table.offsets.last_mut().unwrap() = table.len();
         }
         table
@@ -361,7 +361,7 @@ mod tests {
             let windows = rows.iter().map(|(_, cell)| table.windows[*cell].to_string());
             let events = rows.iter().map(|(_, cell)| table.count(Metric::Events)[*cell]);
             let sketches: Vec<Vec<u8>> =
-                rows.iter().map(|(_, cell)| table.subjects[*cell].to_bytes()).collect();
+                rows.iter().map(|(_, cell)| table.sketches.subjects[*cell].to_bytes()).collect();
             let columns: Vec<(&str, ArrayRef)> = vec![
                 ("subjects_sketch", Arc::new(BinaryArray::from_iter_values(sketches))),
                 ("entity", Arc::new(StringArray::from_iter_values(rows.iter().map(|(entity, _)| entity)))),

@@ -22,9 +22,7 @@ use crate::groups::{GroupCut, Rounds};
 use crate::read::file::Rows;
 use crate::read::missing;
 use crate::write::store;
-use crate::{
-    DayTable, Days, Gather, Lookup, Metric, Profile, RollupError, Sketch, Stored, Table, View, Written,
-};
+use crate::{DayTable, Days, Gather, Lookup, Metric, Profile, RollupError, Stored, Table, View, Written};
 use cursor::Cursor;
 
 /// See the module.
@@ -182,7 +180,7 @@ impl Segment {
                 for (kept, counts) in kept.counts.iter_mut().zip(&cells.counts) {
                     kept.extend(counts.get(cell));
                 }
-                kept.subjects.extend(cells.subjects.get(cell).cloned());
+                cells.sketches.copy(cell..cell + 1, &mut kept.sketches);
             }
             if kept.len() > before {
                 kept.entities.push(name.clone());
@@ -214,7 +212,7 @@ fn united(view: &View, parts: Vec<Table>, dir: &Path) -> InputResult<Table> {
     let mut merged = Cells::new(shape.sums.len());
     let mut base = 0;
     for part in parts {
-        let (count, coarser) = (part.entities.len(), part.view.window != view.window);
+        let (own, coarser) = (part.entities.len(), part.view.window != view.window);
         let mut cells = Cells::of(part, &shape);
         if coarser {
             cells
@@ -222,11 +220,10 @@ fn united(view: &View, parts: Vec<Table>, dir: &Path) -> InputResult<Table> {
                 .iter_mut()
                 .for_each(|start| *start = view.window.floor(slowleak_record::Micros(*start)).0);
         }
-        if shape.subjects {
-            cells.sketches.resize_with(cells.len(), Sketch::default);
-        }
+        let count = cells.len();
+        cells.sketches.grow(&shape, count);
         merged.append(cells, |entity| ranks[base + entity as usize]);
-        base += count;
+        base += own;
     }
     let before = merged.len();
     merged.consolidate();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use slowleak_record::Micros;
 
-use crate::{Metric, Sketch, View};
+use crate::{Metric, Sketch, Sketches, View};
 
 /// A finished rollup: its tables, in the order of their views.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,8 +27,8 @@ pub struct Table {
     pub windows: Vec<Micros>,
     /// Integer metrics, indexed by [`Metric`] position; empty where the view lacks the metric.
     pub counts: [Vec<i64>; 7],
-    /// Distinct-subject sketch of each cell; empty where the view lacks subjects.
-    pub subjects: Vec<Sketch>,
+    /// Sketches of each cell, of the metrics that have them.
+    pub sketches: Sketches,
 }
 
 impl Table {
@@ -37,16 +37,16 @@ impl Table {
         self.offsets[entity]..self.offsets[entity + 1]
     }
 
-    /// The values of an integer metric, one a cell; empty where the view lacks it (and for subjects).
+    /// The values of an integer metric, one a cell; empty where the view lacks it (and for what is sketched).
     pub fn count(&self, metric: Metric) -> &[i64] {
         self.counts.get(metric as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// The union of the sketches of those windows that touch an interval, whichever entity they are of.
+    /// The union of the subject sketches of those windows that touch an interval, whichever entity they are of.
     pub fn union(&self, interval: &Range<Micros>) -> Sketch {
         let window = self.view.window.micros();
         let touches = |start: &Micros| start.0 < interval.end.0 && start.0 + window > interval.start.0;
-        let windows = self.windows.iter().zip(&self.subjects).filter(|(start, _)| touches(start));
+        let windows = self.windows.iter().zip(&self.sketches.subjects).filter(|(start, _)| touches(start));
         Sketch::union(windows.map(|(_, sketch)| sketch))
     }
 
@@ -58,7 +58,7 @@ impl Table {
             offsets: vec![0],
             windows: Vec::new(),
             counts: Default::default(),
-            subjects: Vec::new(),
+            sketches: Sketches::default(),
         }
     }
 
@@ -66,6 +66,8 @@ impl Table {
     pub(crate) fn slice(&self, entities: Range<usize>) -> Self {
         let first = self.offsets[entities.start];
         let cells = first..self.offsets[entities.end];
+        let mut sketches = Sketches::default();
+        self.sketches.copy(cells.clone(), &mut sketches);
         let counts = |counts: &Vec<i64>| counts.get(cells.clone()).unwrap_or_default().to_vec();
         Self {
             view: self.view.clone(),
@@ -76,7 +78,7 @@ impl Table {
             entities: self.entities[entities].to_vec(),
             windows: self.windows[cells.clone()].to_vec(),
             counts: self.counts.each_ref().map(counts),
-            subjects: self.subjects.get(cells.clone()).unwrap_or_default().to_vec(),
+            sketches,
         }
     }
 
@@ -89,7 +91,7 @@ impl Table {
         for (counts, more) in self.counts.iter_mut().zip(more.counts) {
             counts.extend(more);
         }
-        self.subjects.extend(more.subjects);
+        self.sketches.append(more.sketches);
     }
 
     /// Number of cells.

@@ -96,13 +96,17 @@ pub enum Metric {
     Sources,
     /// Distinct subjects, sketched.
     Subjects,
+    /// Distinct blocks of subjects with consecutive numbers ([`slowleak_scan::block_hash`]), sketched.
+    Blocks,
     /// Objects that an entity never used before. No cell holds it: it is told from when each pair was first seen.
     NewObjects,
+    /// Distinct subjects beyond one in each block. No cell holds it: it is told from subjects and blocks.
+    Neighbours,
 }
 
 impl Metric {
     /// Every metric of cells, in column order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Events,
         Self::Rows,
         Self::Bytes,
@@ -111,6 +115,7 @@ impl Metric {
         Self::Error,
         Self::Sources,
         Self::Subjects,
+        Self::Blocks,
     ];
 
     /// The column's name.
@@ -124,7 +129,18 @@ impl Metric {
             Self::Error => "error",
             Self::Sources => "sources",
             Self::Subjects => "subjects",
+            Self::Blocks => "blocks",
             Self::NewObjects => "new_objects",
+            Self::Neighbours => "neighbours",
+        }
+    }
+
+    /// The column that holds the sketches of a metric beside its estimates; `None` where it is counted.
+    pub const fn sketch_column(self) -> Option<&'static str> {
+        match self {
+            Self::Subjects => Some("subjects_sketch"),
+            Self::Blocks => Some("blocks_sketch"),
+            _ => None,
         }
     }
 
@@ -136,7 +152,7 @@ impl Metric {
             Self::Bytes => Some(Field::Bytes),
             Self::Denied | Self::Missing | Self::Error => Some(Field::Status),
             Self::Sources => Some(Field::Source),
-            Self::Subjects => Some(Field::Subject),
+            Self::Subjects | Self::Blocks | Self::Neighbours => Some(Field::Subject),
             Self::NewObjects => Some(Field::Object),
         }
     }
@@ -152,7 +168,7 @@ impl FromStr for Metric {
     type Err = ViewError;
 
     fn from_str(text: &str) -> Result<Self, ViewError> {
-        let mut known = Self::ALL.into_iter().chain([Self::NewObjects]);
+        let mut known = Self::ALL.into_iter().chain([Self::NewObjects, Self::Neighbours]);
         known.find(|metric| metric.name() == text).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|metric| metric.name()).collect();
             ViewError(format!("unknown metric {text:?}; the metrics are {}", names.join(", ")))
@@ -192,10 +208,11 @@ impl View {
     /// The views that a run computes unless told otherwise: five dimensions per hour; who used which key
     /// per day and which object per week, to tell migrations and newcomers from theft; which actions a user
     /// takes, to see work that is not theirs; what is touched from which source per week, to tell what a new
-    /// source is for; and distinct subjects per day.
+    /// source is for; distinct subjects per day; and their distinct
+    /// blocks, to see accounts visited by number.
     pub fn defaults() -> Vec<Self> {
         use Field::{Action, Key, Object, Source, User};
-        use Metric::{Bytes, Denied, Error, Missing, Rows, Subjects};
+        use Metric::{Blocks, Bytes, Denied, Error, Missing, Rows, Subjects};
         let view = |parts: &[Field], window, metrics: &[Metric]| {
             Self::new(Dimension(parts.to_vec()), window, metrics.iter().copied())
         };
@@ -210,9 +227,9 @@ impl View {
             view(&[User, Object], Window::WEEK, &[]),
             view(&[User, Action], Window::DAY, &[]),
             view(&[Source, Object], Window::WEEK, &[]),
-            view(&[Key], Window::DAY, &[Subjects]),
+            view(&[Key], Window::DAY, &[Subjects, Blocks]),
             view(&[User], Window::DAY, &[Subjects]),
-            view(&[Object], Window::DAY, &[Subjects]),
+            view(&[Object], Window::DAY, &[Subjects, Blocks]),
             view(&[Key, Object], Window::DAY, &[Subjects]),
         ]
     }
@@ -292,6 +309,7 @@ mod tests {
             "key@7h:events",
             "key@1h:event",
             "key@1h:new_objects",
+            "key@1h:neighbours",
             "log@1h:events",
         ] {
             assert!(text.parse::<View>().is_err(), "{text}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use slowleak_record::{Field, Micros, Window};
+use slowleak_record::{Field, FieldSet, Micros, Window};
 use slowleak_scan::{
     Chunk, Names, NamesByField, Plan, Request, Spent, Unit, UnitReader, UnitTally, give_back,
 };
@@ -31,7 +31,8 @@ pub(crate) fn request(views: &[View]) -> Request {
         bytes: counts(Metric::Bytes),
         status: [Metric::Denied, Metric::Missing, Metric::Error].into_iter().any(counts),
         subjects: counts(Metric::Subjects),
-        identities: false,
+        identity: FieldSet::EMPTY,
+        blocks: counts(Metric::Blocks),
     }
 }
 

@@ -13,19 +13,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Float64Array, Int32Array, Int64Array,
-    StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt32Array, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array,
+    Int64Array, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
 };
+use arrow::datatypes::Int32Type;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
 };
+use proptest::prelude::*;
 use slowleak_record::{InputFile, Mapping, Micros, TimeRange};
-use slowleak_rollup::{Metric, Rollup, View, build, fields};
-use slowleak_scan::{Coverage, Io, Plan, RowReason, ScanOptions, ValueReason};
+use slowleak_rollup::{Metric, Rollup, Sketch, View, build, fields};
+use slowleak_scan::{Coverage, Decoder, Io, Plan, RowReason, ScanOptions, ValueReason};
 use support::{Record, check, write_columns, write_log};
 
 const NOON: i64 = 1_750_766_400_000_000;
@@ -395,7 +397,7 @@ fn bad_utf8_is_replaced_in_names_and_kept_apart_in_subjects() {
         let (rollup, _) = scan(&[file(&path)]);
         assert_eq!(rollup.tables[0].entities, ["a\u{fffd}"]);
         assert_eq!(rollup.tables[0].count(Metric::Events), [2]);
-        assert_eq!(rollup.tables[0].subjects[0].estimate(), 2.0);
+        assert_eq!(rollup.tables[0].sketches.subjects[0].estimate(), 2.0);
     }
 }
 
@@ -410,10 +412,77 @@ fn numbers_and_text_are_one_subject() {
     write_columns(&dir.path().join("a.parquet"), columns(Arc::new(Int64Array::from(vec![42]))), 10, true);
     write_columns(&dir.path().join("b.parquet"), columns(text([Some("42")])), 10, true);
     let files = ["a", "b"].map(|name| file(&dir.path().join(format!("{name}.parquet"))));
-    assert_eq!(scan(&files).0.tables[0].subjects[0].estimate(), 1.0);
+    assert_eq!(scan(&files).0.tables[0].sketches.subjects[0].estimate(), 1.0);
     let by_subject: Vec<View> = vec!["subject@1h:events".parse().unwrap()];
     let (rollup, _) = scan_with(&files, &by_subject, ScanOptions::default());
     assert_eq!(rollup.tables[0].entities, ["42"]);
+}
+
+/// A column of subjects in every form that a file may give it.
+fn forms(numbers: &[i64]) -> Vec<ArrayRef> {
+    let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    let texts = || texts.iter().map(String::as_str);
+    vec![
+        Arc::new(Int64Array::from(numbers.to_vec())),
+        Arc::new(StringArray::from_iter_values(texts())),
+        Arc::new(StringViewArray::from_iter_values(texts())),
+        Arc::new(DictionaryArray::<Int32Type>::from_iter(texts())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn blocks_are_those_of_the_numbers_however_they_are_written(
+        numbers in proptest::collection::vec(
+            prop_oneof![4 => 0..2_000_i64, 2 => 0..i64::MAX, 1 => any::<i64>(), 1 => 999_999_999_999_999_000..1_000_000_000_000_001_000_i64],
+            1..400,
+        ),
+    ) {
+        let views: Vec<View> = vec!["key@1d:subjects,blocks".parse().unwrap()];
+        let block = |number: &i64| slowleak_scan::block_hash(number.to_string().as_bytes());
+        let mut want = Sketch::default();
+        numbers.iter().for_each(|number| want.insert_hash(block(number)));
+        for (form, subject) in forms(&numbers).into_iter().enumerate() {
+            for dictionary in [true, false] {
+                for decoder in [Decoder::Pages, Decoder::Arrow] {
+                    let dir = tempfile::tempdir().unwrap();
+                    let path = dir.path().join("log.parquet");
+                    let columns = vec![
+                        ("time", times(vec![Some(NOON); numbers.len()])),
+                        ("key", text(vec![Some("k"); numbers.len()])),
+                        ("subject", subject.clone()),
+                    ];
+                    write_columns(&path, columns, 100, dictionary);
+                    let options = ScanOptions { decoder, ..ScanOptions::default() };
+                    let (rollup, _) = scan_with(&[file(&path)], &views, options);
+                    let sketches = &rollup.tables[0].sketches;
+                    prop_assert_eq!(&sketches.blocks, &[want.clone()], "form {} {}", form, dictionary);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_number_and_its_zeros_are_no_neighbours() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.parquet");
+    let of = |subjects: [&str; 5]| {
+        let columns = vec![
+            ("time", times([Some(NOON); 5])),
+            ("key", text([Some("k"); 5])),
+            ("subject", text(subjects.map(Some))),
+        ];
+        write_columns(&path, columns, 10, true);
+        let views: Vec<View> = vec!["key@1d:subjects,blocks".parse().unwrap()];
+        let (rollup, _) = scan_with(&[file(&path)], &views, ScanOptions::default());
+        let sketches = &rollup.tables[0].sketches;
+        [&sketches.subjects, &sketches.blocks].map(|column| column[0].estimate())
+    };
+    assert_eq!(of(["7", "007", "a7", "A7", "seven"]), [5.0, 5.0]);
+    assert_eq!(of(["a7", "a8", "a63", "a64", "b7"]), [5.0, 3.0]);
 }
 
 #[test]

@@ -165,16 +165,16 @@ proptest! {
     ) {
         let views: Vec<View> = [
             "key@1h:rows,subjects,sources",
-            "key@1d:rows,subjects,sources",
+            "key@1d:rows,subjects,blocks,sources",
             "user@2h:denied,subjects",
             "object@3h:rows,sources",
-            "object@1d:subjects",
-            "key+object@1h:rows,subjects,sources",
+            "object@1d:subjects,blocks",
+            "key+object@1h:rows,subjects,blocks,sources",
             "object+key@1d:rows,subjects",
             "user+object@1d:rows,bytes,denied,subjects",
             "user+object@2h:rows,sources",
             "user+object@3h:rows,bytes",
-            "user+key+object@1h:rows,bytes,denied,missing,subjects,sources",
+            "user+key+object@1h:rows,bytes,denied,missing,subjects,blocks,sources",
         ]
         .map(|view| view.parse().unwrap())
         .to_vec();
@@ -210,8 +210,8 @@ proptest! {
 
     #[test]
     fn coarser_windows_are_what_a_build_would_give(records in records(300)) {
-        let fine: Vec<View> = vec!["key+object@1h:rows,missing,subjects,sources".parse().unwrap()];
-        let coarse: Vec<View> = vec!["key+object@1d:rows,missing,subjects".parse().unwrap()];
+        let fine: Vec<View> = vec!["key+object@1h:rows,missing,subjects,blocks,sources".parse().unwrap()];
+        let coarse: Vec<View> = vec!["key+object@1d:rows,missing,subjects,blocks".parse().unwrap()];
         let dir = tempfile::tempdir().unwrap();
         write_log(&dir.path().join("log.parquet"), &records, 100, true);
         let hours = &rollup(dir.path(), &fine).0.tables[0];
@@ -319,7 +319,7 @@ fn views_with_different_metrics_merge_to_what_both_know() {
         Rollup::merge(vec![one("key@1h:rows,subjects"), one("key@1h:subjects,missing"), one("key@1d:rows")]);
     let views: Vec<String> = merged.tables.iter().map(|table| table.view.to_string()).collect();
     assert_eq!(views, ["key@1h:events,subjects", "key@1d:events,rows"]);
-    assert_eq!(merged.tables[0].subjects[0].estimate(), 1.0);
+    assert_eq!(merged.tables[0].sketches.subjects[0].estimate(), 1.0);
     assert_eq!(Rollup::merge(Vec::new()), Rollup::default());
 }
 
@@ -340,7 +340,7 @@ fn disorder_and_large_sketches() {
     check(tables.iter().find(|table| table.view == views[0]).unwrap(), &many);
     let quarter = tables.iter().find(|table| table.view == views[1]).unwrap();
     let want = naive(&many, &views[1]);
-    for (sketch, naive) in quarter.subjects.iter().zip(want.values()) {
+    for (sketch, naive) in quarter.sketches.subjects.iter().zip(want.values()) {
         let mut alone = Sketch::default();
         naive.subjects.iter().for_each(|hash| alone.insert_hash(*hash));
         assert_eq!(sketch.to_bytes(), alone.to_bytes());

@@ -237,6 +237,8 @@ fn the_columns_are_those_of_the_contract() {
             "sources INT64 None",
             "subjects DOUBLE None",
             "subjects_sketch BYTE_ARRAY None",
+            "blocks DOUBLE None",
+            "blocks_sketch BYTE_ARRAY None",
         ]
     );
     assert_eq!(columns("key@1h").len(), 8);

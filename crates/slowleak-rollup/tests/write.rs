@@ -31,7 +31,7 @@ fn table(view: &str, mut cells: Vec<(String, i64, i64, u64)>) -> Table {
         offsets: vec![0],
         windows: Vec::new(),
         counts: Default::default(),
-        subjects: Vec::new(),
+        sketches: Default::default(),
     };
     for (entity, window, number, subjects) in cells {
         if table.entities.last() != Some(&entity) {
@@ -48,7 +48,7 @@ fn table(view: &str, mut cells: Vec<(String, i64, i64, u64)>) -> Table {
                         slowleak_scan::subject_hash(&subject.to_le_bytes())
                     };
                     (0..subjects).for_each(|subject| sketch.insert_hash(hash(subject)));
-                    table.subjects.push(sketch);
+                    table.sketches.subjects.push(sketch);
                 }
                 Metric::Events => table.counts[0].push(number.max(1)),
                 metric => table.counts[*metric as usize].push(number >> at),

@@ -30,8 +30,7 @@ pub(crate) fn announce(plan: &Plan, opened: &Unit, request: Request, source: &So
 fn announce_unit(plan: &Plan, unit: &Unit, request: Request, file: &File) {
     let layout = &plan.files[unit.file].layout;
     let group = layout.metadata().metadata().row_group(unit.row_group);
-    let identity = if request.identities { plan.mapping.identity() } else { FieldSet::EMPTY };
-    for field in fields(request).union(identity).iter() {
+    for field in fields(request).union(request.identity).iter() {
         let Some(Role::Column { leaf, .. }) = layout.role(field) else { continue };
         let Some(chunk) = group.columns().get(*leaf) else { continue };
         let start = chunk.dictionary_page_offset().unwrap_or(i64::MAX).min(chunk.data_page_offset());
@@ -49,7 +48,7 @@ fn fields(request: Request) -> FieldSet {
         (Field::Rows, request.rows),
         (Field::Bytes, request.bytes),
         (Field::Status, request.status),
-        (Field::Subject, request.subjects),
+        (Field::Subject, request.subjects || request.blocks),
     ];
     let asked = optional.into_iter().filter_map(|(field, asked)| asked.then_some(field));
     request.ids.iter().chain([Field::Time, Field::Key, Field::User]).chain(asked).collect()

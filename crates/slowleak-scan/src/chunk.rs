@@ -18,8 +18,10 @@ pub struct Request {
     pub status: bool,
     /// Whether subject hashes are wanted.
     pub subjects: bool,
-    /// Whether it is wanted by what records are known to be the same event.
-    pub identities: bool,
+    /// The fields by which, with the time, records are the same event; none where that is not wanted.
+    pub identity: FieldSet,
+    /// Whether those of their blocks are wanted beside them.
+    pub blocks: bool,
 }
 
 /// A set of names for each field, indexed by [`Field::index`]: what the ids of chunks stand for. One goes from unit
@@ -41,11 +43,13 @@ pub struct Chunk<'a> {
     pub(crate) repeated: &'a [i64],
 }
 
-/// Hashes of subjects ([`crate::subject_hash`]).
+/// Hashes of subjects ([`crate::subject_hash`]) and of their blocks ([`crate::block_hash`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Subjects<'a> {
     /// One a record; meaningless where the subject is null.
     pub hashes: &'a [u64],
+    /// The same of blocks; empty where these are not asked for.
+    pub blocks: &'a [u64],
     /// Which subjects are not null; empty where none is.
     pub valid: &'a [bool],
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use slowleak_record::{FieldSet, Micros};
+use slowleak_record::{Field, FieldSet, Micros};
 
 use crate::chunk::UnitTally;
 
@@ -70,9 +70,10 @@ impl Coverage {
         whole.rows.rejected += tally.rejected_rows.iter().sum::<u64>();
         whole.rejected_rows = counted(RowReason::ALL, tally.rejected_rows);
         whole.rejected_values = counted(ValueReason::ALL, tally.rejected_values);
-        // What identifies records is not asked for by any view, and told only where it is missing in part.
-        let had = files.iter().fold(fields, |all, file| all.union(file.fields));
-        for field in had.iter() {
+        // Event ids are not asked for by any view, and told of only where they are missing in part.
+        let has_ids = files.iter().any(|file| file.fields.contains(Field::EventId));
+        let fields = if has_ids { fields.with(Field::EventId) } else { fields };
+        for field in fields.iter() {
             let lacking = files.iter().filter(|file| !file.fields.contains(field));
             if files.iter().all(|file| !file.fields.contains(field)) {
                 whole.missing_columns.extend((!files.is_empty()).then(|| field.name().to_owned()));

@@ -34,14 +34,17 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Reads the footer of `source`, which is `file`, and finds `fields`.
+    /// Reads the footer of `source`, which is `file`, and finds `fields`. Those that are only `welcome` are as if they were
+    /// not there where they can not be used.
     pub(crate) fn read(
         source: &Source,
         file: &InputFile,
         mapping: &Mapping,
         fields: FieldSet,
+        welcome: FieldSet,
     ) -> InputResult<Self> {
-        let metadata = plain_text(&footer(source, file)?, fields, mapping, file)?;
+        let all = fields.union(welcome);
+        let metadata = plain_text(&footer(source, file)?, all, mapping, file)?;
         let schema = metadata.schema().clone();
         let embedded = {
             let file = metadata.metadata().file_metadata();
@@ -49,12 +52,13 @@ impl Layout {
             guarded(|| parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())).ok()
         };
         let mut roles = [const { None }; Field::ALL.len()];
-        for field in fields.iter() {
+        for field in all.iter() {
             let names = schema.fields().iter().map(|column| column.name().as_str());
-            roles[field.index()] = match mapping.find(field, names) {
-                Some(root) => Some(column(&metadata, &schema, embedded.as_ref(), field, root, file)?),
-                None => constant(field, file, mapping)?,
+            let role = match mapping.find(field, names) {
+                Some(root) => column(&metadata, &schema, embedded.as_ref(), field, root, file).map(Some),
+                None => constant(field, file, mapping),
             };
+            roles[field.index()] = if fields.contains(field) { role? } else { role.unwrap_or_default() };
         }
         let layout = Self { metadata, roles };
         layout.check_required(file, mapping)?;

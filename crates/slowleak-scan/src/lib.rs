@@ -2,9 +2,10 @@
 //!
 //! A [`Plan`] opens footers, rejects what can not be read, prunes by time and lists [`Unit`]s of work; a
 //! [`UnitReader`] turns one unit into [`Chunk`]s: instants, dense ids with their [`Names`], counts, statuses
-//! and subject hashes. [`Coverage`] accounts for all of it. The crate knows no windows, cells or statistics.
+//! and hashes of subjects and their blocks. [`Coverage`] accounts for all of it. The crate knows no windows, cells or statistics.
 
 mod ahead;
+mod block_hash;
 mod chunk;
 mod column;
 pub mod columns;
@@ -24,10 +25,12 @@ mod page;
 mod plan;
 mod prefetch;
 mod source;
+mod subject_column;
 mod text_column;
 mod time_column;
 mod unit;
 
+pub use block_hash::{BLOCK_HASH_VERSION, BLOCK_NUMBERS, block_hash};
 pub use chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
 pub use count_column::Counts;
 pub use coverage::{Coverage, FileAccount, RejectedFile, RowReason, Tally, ValueReason};

@@ -5,6 +5,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::block_hash::{block_hash, number_block_hash};
 use crate::count_column::{self, Judged};
 use crate::hash::subject_hash;
 use crate::names::{Names, TooManyNames};
@@ -110,7 +111,7 @@ impl Meaning for Hashes<'_> {
     }
 }
 
-/// What tells values apart for good, 0 for null.
+/// What tells values apart for good, 0 for null and for an empty text, which is what some converters make of null.
 pub(crate) struct Digests<'a> {
     pub(crate) kind: &'a DataType,
 }
@@ -120,7 +121,7 @@ impl Meaning for Digests<'_> {
     const NULL: u128 = 0;
 
     fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<u128>) -> Result<(), Damage> {
-        out.extend(texts.iter().map(xxh3_128));
+        out.extend(texts.iter().map(digest));
         Ok(())
     }
 
@@ -132,7 +133,65 @@ impl Meaning for Digests<'_> {
 
     fn array(&mut self, array: &ArrayRef, out: &mut Vec<u128>) -> Result<(), Damage> {
         for_each_value(array, |text| {
-            out.push(text.map_or(Self::NULL, xxh3_128));
+            out.push(text.map_or(Self::NULL, digest));
+            Ok(())
+        })
+    }
+}
+
+fn digest(text: &[u8]) -> u128 {
+    if text.is_empty() { 0 } else { xxh3_128(text) }
+}
+
+/// The two hashes of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hashed {
+    pub(crate) subject: u64,
+    pub(crate) block: u64,
+}
+
+/// Hashes of subjects and of their blocks.
+pub(crate) struct BlockHashes<'a> {
+    pub(crate) kind: &'a DataType,
+    /// Overwritten.
+    pub(crate) scratch: &'a mut Vec<u64>,
+}
+
+impl Hashed {
+    fn of(text: &[u8]) -> Self {
+        Self { subject: subject_hash(text), block: block_hash(text) }
+    }
+}
+
+impl Meaning for BlockHashes<'_> {
+    type Out = Hashed;
+    const NULL: Hashed = Hashed { subject: 0, block: 0 };
+
+    fn texts(&mut self, texts: Texts<'_>, out: &mut Vec<Hashed>) -> Result<(), Damage> {
+        out.extend(texts.iter().map(Hashed::of));
+        Ok(())
+    }
+
+    fn integers(&mut self, integers: &[i64], out: &mut Vec<Hashed>) -> Result<(), Damage> {
+        self.scratch.clear();
+        Hashes { kind: self.kind }.integers(integers, self.scratch)?;
+        let printed = |integer: i64| block_hash(Printer::default().integer(integer, self.kind));
+        let number = |integer: i64| match self.kind {
+            DataType::UInt32 => (integer as u32).into(),
+            // What is negative is larger than any number that is not printed, as is what only looks negative.
+            _ => integer as u64,
+        };
+        let both = integers.iter().zip(&*self.scratch).map(|(integer, subject)| Hashed {
+            subject: *subject,
+            block: number_block_hash(number(*integer), || printed(*integer)),
+        });
+        out.extend(both);
+        Ok(())
+    }
+
+    fn array(&mut self, array: &ArrayRef, out: &mut Vec<Hashed>) -> Result<(), Damage> {
+        for_each_value(array, |text| {
+            out.push(text.map_or(Self::NULL, Hashed::of));
             Ok(())
         })
     }

@@ -92,11 +92,10 @@ impl Plan {
     /// used is rejected in [`Plan::coverage`], it does not fail the plan.
     pub fn new(files: &[InputFile], mapping: &Mapping, fields: FieldSet, options: &ScanOptions) -> Self {
         let fields = fields.with(Field::Time).with(Field::Key).with(Field::User);
-        let read = mapping.identity().union(fields);
         let mut files: Vec<&InputFile> = files.iter().collect();
         files.sort();
         files.dedup();
-        let open = |file: &&InputFile| open(file, mapping, read, options);
+        let open = |file: &&InputFile| open(file, mapping, fields, options);
         let opened: Vec<InputResult<PlannedFile>> = files.par_iter().map(open).collect();
 
         let mut plan = Self {
@@ -165,7 +164,20 @@ impl Plan {
     /// Whether anything tells which event the unit's records are.
     pub(crate) fn identifies(&self, unit: &Unit) -> bool {
         let layout = &self.files[unit.file].layout;
-        self.mapping.identity().iter().any(|field| layout.role(field).is_some())
+        let identity = self.mapping.identity();
+        let has = |field: Field| layout.role(field).is_some();
+        if !identity.contains(Field::EventId) {
+            return identity.iter().any(has);
+        }
+        // A column without a single id costs nothing.
+        let ids = match layout.role(Field::EventId) {
+            None => return false,
+            Some(Role::Constant(_)) => return true,
+            Some(Role::Column { leaf, .. }) => *leaf,
+        };
+        let column = layout.metadata().metadata().row_group(unit.row_group).columns().get(ids);
+        let nulls = column.and_then(|column| column.statistics()?.null_count_opt());
+        nulls.is_none_or(|nulls| nulls < unit.rows)
     }
 
     /// Whether anything tells which event its records are, at least in some files.
@@ -258,7 +270,7 @@ fn open(
     options: &ScanOptions,
 ) -> InputResult<PlannedFile> {
     let source = Source::open(&file.path, options.io)?;
-    let layout = Layout::read(&source, file, mapping, fields)?;
+    let layout = Layout::read(&source, file, mapping, fields, mapping.identity())?;
     let mut planned = PlannedFile {
         path: file.path.clone(),
         stamp: source.stamp(),

@@ -7,14 +7,15 @@ use slowleak_record::{Field, FieldSet, InputError, InputResult, Micros, Status, 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ahead::announce;
-use crate::chunk::{Chunk, NamesByField, Request, Subjects, UnitTally};
+use crate::chunk::{Chunk, NamesByField, Request, UnitTally};
 use crate::column::{Column, Opening};
 use crate::count_column::{Judged, Unusable, settle};
 use crate::coverage::{RowReason, ValueReason};
-use crate::meaning::{Digests, Hashes, Ids, Judging, Presence, Times};
+use crate::meaning::{Digests, Ids, Judging, Presence, Times};
 use crate::names::Names;
 use crate::plan::{Decoder, Plan, PlannedFile, Unit};
 use crate::source::Source;
+use crate::subject_column::SubjectColumn;
 use crate::time_column::Moment;
 
 /// Rows a batch: all columns of a batch together stay in the second-level cache.
@@ -25,6 +26,7 @@ pub struct UnitReader<'p> {
     plan: &'p Plan,
     opening: Opening<'p>,
     left: usize,
+    identity: FieldSet,
     columns: Columns,
     time: Vec<i64>,
     keep: Vec<bool>,
@@ -33,7 +35,7 @@ pub struct UnitReader<'p> {
     meanings: Vec<(Status, bool)>,
     statuses: Vec<Status>,
     identities: Vec<u128>,
-    /// Records to leave out, by position among those that count, and times of those left out of the batch.
+    /// Records to leave out, a bit each, and times of those left out of the batch.
     duplicates: &'p [u64],
     repeated: Vec<i64>,
     tally: UnitTally,
@@ -61,7 +63,7 @@ struct Columns {
     rows: Option<Column<Judged>>,
     bytes: Option<Column<Judged>>,
     status: Option<Column<u32>>,
-    subjects: Option<Column<u64>>,
+    subjects: Option<SubjectColumn>,
     /// What, together with the time, tells which event a record is.
     identity: Vec<Option<Column<u128>>>,
 }
@@ -81,11 +83,12 @@ impl<'p> UnitReader<'p> {
         announce(plan, unit, request, &source);
         let arrow = plan.options.decoder == Decoder::Arrow;
         let opening = Opening { file, source, row_group: unit.row_group, rows, arrow };
-        let columns = guarded(|| Columns::open(&opening, request, plan.mapping.identity()));
+        let columns = guarded(|| Columns::open(&opening, request));
         let columns = columns.map_err(|cause| damaged(file, unit.row_group, cause))?;
         Ok(Self {
             plan,
             left: rows,
+            identity: request.identity,
             opening,
             columns,
             time: Vec::new(),
@@ -101,8 +104,7 @@ impl<'p> UnitReader<'p> {
         })
     }
 
-    /// Leaves these records out: positions among the unit's records that count, ascending
-    /// (see [`Duplicates::of`](crate::Duplicates::of)).
+    /// Leaves these records out (see [`Duplicates::of`](crate::Duplicates::of)).
     #[must_use]
     pub fn without(self, duplicates: &'p [u64]) -> Self {
         Self { duplicates, ..self }
@@ -137,10 +139,7 @@ impl<'p> UnitReader<'p> {
             rows: out(&columns.rows),
             bytes: out(&columns.bytes),
             status: columns.status.is_some().then_some(self.statuses.as_slice()),
-            subjects: columns
-                .subjects
-                .as_ref()
-                .map(|column| Subjects { hashes: &column.out, valid: &column.valid }),
+            subjects: columns.subjects.as_ref().map(SubjectColumn::subjects),
             identities: (!columns.identity.is_empty()).then_some(self.identities.as_slice()),
             repeated: &self.repeated,
         }))
@@ -206,8 +205,7 @@ impl<'p> UnitReader<'p> {
         }
         self.spent.names = lap();
         if let Some(column) = &mut columns.subjects {
-            let kind = column.kind.clone();
-            column.read(opening, rows, &mut Hashes { kind: &kind })?;
+            column.read(opening, rows)?;
         }
         self.spent.subjects = lap();
         for column in columns.identity.iter_mut().flatten() {
@@ -218,19 +216,20 @@ impl<'p> UnitReader<'p> {
             self.judge_rows(rows);
             self.columns.retain(&self.keep);
         }
-        self.leave_out();
-        self.time.clear();
-        if let Some(time) = &self.columns.time {
-            self.time.extend(time.out.iter().map(|moment| moment.0));
-        }
-        self.identify();
-        self.tally.read += self.time.len() as u64;
         for column in [&mut self.columns.rows, &mut self.columns.bytes].into_iter().flatten() {
             let Unusable { negative, not_a_number } = settle(&mut column.out);
             self.tally.rejected_values[ValueReason::NegativeCount as usize] += negative;
             self.tally.rejected_values[ValueReason::NotANumber as usize] += not_a_number;
         }
         self.fill_statuses();
+        // Values are judged in copies, too: which of them is left out must not matter.
+        self.leave_out();
+        self.time.clear();
+        if let Some(time) = &self.columns.time {
+            self.time.extend(time.out.iter().map(|moment| moment.0));
+        }
+        self.tally.read += self.time.len() as u64;
+        self.identify();
         self.spent.select = lap();
         Ok(())
     }
@@ -243,20 +242,19 @@ impl<'p> UnitReader<'p> {
         }
         let times = self.columns.time.as_ref().map_or(&[][..], |time| &time.out);
         let before = self.tally.read + self.tally.duplicate;
-        let end = before + times.len() as u64;
-        let (now, later) = self.duplicates.split_at(self.duplicates.partition_point(|at| *at < end));
-        self.duplicates = later;
-        if now.is_empty() {
-            return;
-        }
+        let repeats = |record: u64| {
+            self.duplicates.get((record / 64) as usize).is_some_and(|word| word >> (record % 64) & 1 == 1)
+        };
         self.keep.clear();
-        self.keep.resize(times.len(), true);
-        for row in now.iter().map(|at| (at - before) as usize) {
-            self.keep[row] = false;
-            self.repeated.push(times[row].0);
+        self.keep.extend((before..).take(times.len()).map(|record| !repeats(record)));
+        let repeated = times.iter().zip(&self.keep).filter(|(_, keep)| !**keep);
+        self.repeated.extend(repeated.map(|(time, _)| time.0));
+        if !self.repeated.is_empty() {
+            self.tally.duplicate += self.repeated.len() as u64;
+            self.columns.retain(&self.keep);
+            let mut keep = self.keep.iter();
+            self.statuses.retain(|_| keep.next().copied().unwrap_or(true));
         }
-        self.tally.duplicate += now.len() as u64;
-        self.columns.retain(&self.keep);
     }
 
     /// Tells by the time and what else identifies them which records are the same event.
@@ -266,6 +264,9 @@ impl<'p> UnitReader<'p> {
         if columns.is_empty() {
             return;
         }
+        // Where ids are wanted, what has none can not be told.
+        let id = self.identity.iter().position(|field| field == Field::EventId);
+        let id = id.map(|at| columns[at].as_ref().map_or(&[][..], |column| &column.out));
         let mut bytes = Vec::new();
         self.identities.extend(self.time.iter().enumerate().map(|(row, time)| {
             bytes.clear();
@@ -275,7 +276,8 @@ impl<'p> UnitReader<'p> {
                     column.as_ref().and_then(|column| column.out.get(row)).copied().unwrap_or_default();
                 bytes.extend_from_slice(&digest.to_le_bytes());
             }
-            if bytes.iter().all(|byte| *byte == 0) {
+            let lacks_id = id.is_some_and(|ids| ids.get(row).is_none_or(|id| *id == 0));
+            if lacks_id || bytes.iter().all(|byte| *byte == 0) {
                 return 0;
             }
             bytes.extend_from_slice(&time.to_le_bytes());
@@ -339,11 +341,7 @@ impl<'p> UnitReader<'p> {
 }
 
 impl Columns {
-    fn open(
-        opening: &Opening<'_>,
-        request: Request,
-        identity: FieldSet,
-    ) -> Result<Self, parquet::errors::ParquetError> {
+    fn open(opening: &Opening<'_>, request: Request) -> Result<Self, parquet::errors::ParquetError> {
         let mut ids = [const { None }; Field::ALL.len()];
         for field in request.ids.iter().filter(|field| field.is_dimension()) {
             ids[field.index()] = Column::open(opening, field)?;
@@ -356,7 +354,7 @@ impl Columns {
             if asked { Column::open(opening, field) } else { Ok(None) }
         }
         let mut identities = Vec::new();
-        for field in identity.iter().filter(|_| request.identities) {
+        for field in request.identity.iter() {
             identities.push(Column::open(opening, field)?);
         }
         let [key, user] = PRINCIPALS.map(|field| asked(opening, field, !request.ids.contains(field)));
@@ -367,7 +365,10 @@ impl Columns {
             rows: asked(opening, Field::Rows, request.rows)?,
             bytes: asked(opening, Field::Bytes, request.bytes)?,
             status: asked(opening, Field::Status, request.status)?,
-            subjects: asked(opening, Field::Subject, request.subjects)?,
+            subjects: match request.subjects || request.blocks {
+                true => SubjectColumn::open(opening, request.blocks)?,
+                false => None,
+            },
             identity: identities,
         })
     }
@@ -390,7 +391,9 @@ impl Columns {
         each(&mut self.rows, keep);
         each(&mut self.bytes, keep);
         each(&mut self.status, keep);
-        each(&mut self.subjects, keep);
+        if let Some(subjects) = &mut self.subjects {
+            subjects.retain(keep);
+        }
         self.identity.iter_mut().for_each(|column| each(column, keep));
     }
 }

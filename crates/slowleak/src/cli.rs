@@ -257,7 +257,7 @@ Examples:
   slowleak scan logs/ --out out --keys keys.csv --people people.csv --fail-on high
   slowleak scan logs/ --out out --keys keys.csv --issued tokens.parquet --config slowleak.toml
   slowleak scan logs/ --out out --since 2025-04-01 --until 2025-12-01
-  slowleak scan logs/ --out out --view key@1h:events,rows --view key@1d:subjects
+  slowleak scan logs/ --out out --view key@1h:events,rows --view key@1d:subjects,blocks
   slowleak scan logs/ --out out --format json | jq .findings[0]")]
 pub(crate) struct ScanArgs {
     #[command(flatten)]

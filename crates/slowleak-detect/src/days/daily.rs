@@ -124,6 +124,13 @@ impl<'a> Daily<'a> {
         }
     }
 
+    /// The days on which the entity was active, ascending, with its distinct subjects and their distinct blocks.
+    pub(crate) fn visits(&self, entity: usize) -> impl Iterator<Item = (usize, f64, f64)> + '_ {
+        let DayTable { subjects, blocks, .. } = self.table;
+        let of = move |cell| Some((self.day(cell)?, *subjects.get(cell)?, *blocks.get(cell)?));
+        self.table.cells(entity).filter_map(of)
+    }
+
     /// Writes the entity's rows, bytes or misses by day.
     pub(crate) fn fill_sum(&self, entity: usize, metric: Metric, out: &mut [f64]) {
         out.fill(0.0);

@@ -63,7 +63,7 @@ mod tests {
             offsets: vec![0],
             windows: Vec::new(),
             counts: Default::default(),
-            subjects: Vec::new(),
+            sketches: Default::default(),
         };
         for (hour, events) in hours {
             table.windows.push(Micros(hour * Micros::HOUR));

@@ -71,6 +71,14 @@ fn what(finding: &Finding, lead: &Candidate) -> String {
                  accesses ({seen}){still}{cause}"
             );
         }
+        Detector::Enumeration => {
+            return format!(
+                "{who}: {seen} accounts visited by number {when}: {observed} of them next to another one of the same \
+                 day; {usual} such are usual for as many{accounts}{still}{cause}",
+                accounts =
+                    finding.subjects.map(|all| format!(" ({} in all)", count(all))).unwrap_or_default()
+            );
+        }
         _ => {}
     }
     let unit = unit(finding.metric);
@@ -86,14 +94,15 @@ fn what(finding: &Finding, lead: &Candidate) -> String {
     };
     let seen = lead.seen.as_ref().map(|seen| format!("; {seen}")).unwrap_or_default();
     let others = alike(finding);
-    let before = looked_around(finding);
-    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{before}{cause}")
+    let (before, numbers) = (looked_around(finding), by_number(finding));
+    format!("{who}: {observed} {unit} {when}, {times}{accounts}{still}{seen}{others}{numbers}{before}{cause}")
 }
 
 fn unit(metric: Metric) -> &'static str {
     match metric {
         Metric::Subjects => "account-days (distinct accounts, summed over days)",
         Metric::Missing => "accesses to accounts that do not exist",
+        Metric::Neighbours => "accounts next to others by number",
         Metric::Rows => "records returned",
         Metric::Bytes => "bytes returned",
         _ => "accesses",
@@ -128,6 +137,20 @@ fn looked_around(finding: &Finding) -> String {
         )
     };
     found.map(words).unwrap_or_default()
+}
+
+/// The visits by number in the evidence, the surest of them.
+fn by_number(finding: &Finding) -> String {
+    let all = finding.evidence.iter().filter(|row| row.detector == Detector::Enumeration);
+    let words = |row: &Evidence| {
+        let (observed, usual) = (count(row.observed), count(row.expected));
+        format!(
+            "; accounts were visited by number: {observed} next to another one of the same day at {} {}, where {usual} \
+             are usual",
+            row.dimension, row.entity
+        )
+    };
+    all.max_by(|a, b| a.score.total_cmp(&b.score)).map(words).unwrap_or_default()
 }
 
 /// Names for a sentence: at most three, then how many more.

@@ -100,7 +100,7 @@ impl<'a> Exchanges<'a> {
         for name in self.names() {
             let cells = rollup.entity(&view, name)?;
             let mut habit = Habit::new();
-            for (window, sketch) in cells.windows.iter().zip(&cells.subjects) {
+            for (window, sketch) in cells.windows.iter().zip(&cells.sketches.subjects) {
                 let (Some(day), Some(tokens)) = (self.log.grid.day(*window), sketch.exact()) else {
                     continue;
                 };

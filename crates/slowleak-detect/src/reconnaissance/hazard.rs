@@ -179,7 +179,7 @@ fn spans(so_far: f64, events: f64, mut of: impl FnMut(usize, f64)) {
 }
 
 /// Sums of pairs without those of the largest first part.
-fn trimmed(mut pairs: Vec<(f64, f64)>) -> (f64, f64) {
+pub(crate) fn trimmed(mut pairs: Vec<(f64, f64)>) -> (f64, f64) {
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let left_out = ((TRIM * pairs.len() as f64) as usize).max(LEFT_OUT);
     pairs.truncate(pairs.len().saturating_sub(left_out));

@@ -156,7 +156,7 @@ mod tests {
             offsets: vec![0],
             windows: Vec::new(),
             counts: Default::default(),
-            subjects: Vec::new(),
+            sketches: Default::default(),
         };
         for (entity, days) in used {
             table.entities.push(entity.clone());

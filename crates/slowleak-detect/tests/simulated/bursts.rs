@@ -24,7 +24,7 @@ fn log(seed: u64, an_hour: usize, added: &[Added]) -> Rollup {
         offsets: vec![0],
         windows: Vec::new(),
         counts: Default::default(),
-        subjects: Vec::new(),
+        sketches: Default::default(),
     };
     for key in 0..KEYS {
         let level = 4.0 + 60.0 * key as f64 / KEYS as f64;

@@ -23,7 +23,7 @@ fn log(seed: u64, left: impl Fn(usize, usize) -> f64) -> Rollup {
         offsets: vec![0],
         windows: Vec::new(),
         counts: Default::default(),
-        subjects: Vec::new(),
+        sketches: Default::default(),
     };
     for key in 0..KEYS {
         let level = 10.0 + 60.0 * key as f64 / KEYS as f64;

@@ -6,6 +6,7 @@ mod answers;
 mod births;
 mod bursts;
 mod causes;
+mod enumeration;
 mod gaps;
 mod novelty;
 mod phases;
@@ -248,7 +249,7 @@ fn accounts_are_counted_from_the_sketches_of_the_interval() {
             }
             let mut sketch = Sketch::default();
             accounts.iter().for_each(|account| sketch.insert_hash(subject_hash(*account)));
-            table.subjects.push(sketch);
+            table.sketches.subjects.push(sketch);
         }
     }
     let found = run(&Rollup { tables: vec![table] });

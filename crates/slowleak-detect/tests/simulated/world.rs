@@ -80,7 +80,7 @@ pub(crate) fn rollup(view: &str, series: &[(String, Daily)]) -> Table {
         offsets: vec![0],
         windows: Vec::new(),
         counts: Default::default(),
-        subjects: Vec::new(),
+        sketches: Default::default(),
     };
     for (entity, counts) in series {
         table.entities.push(entity.clone());

@@ -77,7 +77,7 @@ pub(crate) fn quantity(metric: Metric, value: f64) -> String {
 pub(crate) fn figure(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Bytes => bytes(value),
-        Metric::Subjects => format!("~{}", full(value)),
+        Metric::Subjects | Metric::Blocks => format!("~{}", full(value)),
         _ => full(value),
     }
 }
@@ -97,6 +97,10 @@ pub(crate) fn unit(metric: Metric, value: f64) -> &'static str {
         Metric::Error => plural(value, "failed access", "failed accesses"),
         Metric::Sources => plural(value, "distinct source", "distinct sources"),
         Metric::Subjects => plural(value, "distinct account", "distinct accounts"),
+        Metric::Blocks => plural(value, "distinct block of accounts", "distinct blocks of accounts"),
+        Metric::Neighbours => {
+            plural(value, "account next to another by number", "accounts next to others by number")
+        }
         Metric::NewObjects => plural(value, "object for the first time", "objects for the first time"),
     }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::Sketch;
+use crate::Sketches;
 use crate::closed::{Closed, Narrow};
 
 /// Consecutive entities by row group.
@@ -55,7 +55,7 @@ pub(super) struct Piece {
     /// Counted from the first of the row group.
     entities: Vec<u32>,
     columns: Vec<Narrow>,
-    sketches: Vec<Sketch>,
+    sketches: Sketches,
     /// Of each cell, ascending, for views that count distinct sources.
     sources: Vec<Vec<u32>>,
 }
@@ -100,8 +100,7 @@ pub(super) fn deal(blocks: Vec<Closed>, bounds: &Bounds, counts_sources: bool) -
             for (column, from) in piece.columns.iter_mut().zip(&block.columns) {
                 column.append(from, cells);
             }
-            let sketch = |cell: &u32| block.sketches.get_mut(*cell as usize).map(std::mem::take);
-            piece.sketches.extend(cells.iter().filter_map(sketch));
+            cells.iter().for_each(|cell| block.sketches.hand_on(*cell as usize, &mut piece.sketches));
             let sources = |cell: &u32| sources.get_mut(*cell as usize).map(std::mem::take);
             piece.sources.extend(cells.iter().filter_map(sources));
         }
@@ -116,7 +115,7 @@ pub(super) struct Laid<'a> {
     pub(super) windows: &'a mut [i64],
     /// One for each of the pieces' columns; all zeros so far.
     pub(super) columns: &'a mut [Vec<i64>],
-    pub(super) subjects: &'a mut [Sketch],
+    pub(super) sketches: &'a mut Sketches,
     pub(super) sources: &'a mut [Vec<u32>],
 }
 
@@ -124,7 +123,8 @@ impl Piece {
     /// Lays the cells behind those that their entities have so far.
     pub(super) fn lay(self, laid: &mut Laid<'_>) {
         let Self { windows, entities, columns, sketches, sources } = self;
-        let (mut sketches, mut sources) = (sketches.into_iter(), sources.into_iter());
+        let mut sketches = [sketches.subjects, sketches.blocks].map(Vec::into_iter);
+        let mut sources = sources.into_iter();
         let mut places: Vec<usize> = Vec::new();
         let mut start = 0;
         for (window, count) in windows {
@@ -140,8 +140,8 @@ impl Piece {
             for (column, from) in laid.columns.iter_mut().zip(&columns) {
                 from.scatter(cells.clone(), &places, column);
             }
-            for (place, sketch) in places.iter().zip(sketches.by_ref()) {
-                laid.subjects[*place] = sketch;
+            for (sketches, laid) in sketches.iter_mut().zip(laid.sketches.columns_mut()) {
+                places.iter().zip(sketches).for_each(|(place, sketch)| laid[*place] = sketch);
             }
             for (place, sources) in places.iter().zip(sources.by_ref()) {
                 laid.sources[*place] = sources;

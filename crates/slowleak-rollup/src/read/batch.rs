@@ -9,7 +9,7 @@ use slowleak_scan::columns::{self, TextColumn};
 use slowleak_scan::{Counts, Names};
 
 use crate::cells::Cells;
-use crate::{Metric, Sketch, View};
+use crate::{Metric, Sketch, Sketches, View};
 
 /// Where in a view's files we are.
 pub(super) struct Reading<'a> {
@@ -69,22 +69,22 @@ impl Reading<'_> {
             windows.push(time.0);
         }
 
-        let counted = self.view.metrics().iter().filter(|metric| **metric != Metric::Subjects);
+        let counted = self.view.metrics().iter().filter(|metric| metric.sketch_column().is_none());
         let counts: Vec<Vec<i64>> =
             counted.map(|metric| self.counts(batch, *metric)).collect::<InputResult<_>>()?;
-        let sketches = match self.view.metrics().contains(&Metric::Subjects) {
-            true => Some(self.sketches(self.column(batch, "subjects_sketch")?)?),
-            false => None,
+        let sketches = |metric: Metric| match metric.sketch_column() {
+            Some(column) if self.view.metrics().contains(&metric) => self.sketches(batch, column),
+            _ => Ok(Vec::new()),
         };
+        let mut sketches =
+            Sketches { subjects: sketches(Metric::Subjects)?, blocks: sketches(Metric::Blocks)? };
         let occupied = |row: &usize| counts.first().is_some_and(|events| events[*row] > 0);
-        let mut sketches = sketches.map(Vec::into_iter);
         for row in 0..ids.len() {
-            let sketch = sketches.as_mut().and_then(Iterator::next);
             if occupied(&row) {
                 cells.entities.push(ids[row]);
                 cells.windows.push(windows[row]);
                 cells.sums.extend(counts.iter().map(|column| column[row]));
-                cells.sketches.extend(sketch);
+                sketches.hand_on(row, &mut cells.sketches);
             }
         }
         Ok(())
@@ -105,8 +105,8 @@ impl Reading<'_> {
         }
     }
 
-    fn sketches(&self, array: &ArrayRef) -> InputResult<Vec<Sketch>> {
-        let column = "subjects_sketch";
+    fn sketches(&self, batch: &RecordBatch, column: &str) -> InputResult<Vec<Sketch>> {
+        let array = self.column(batch, column)?;
         let remedy = "let `slowleak rollup` make the view again, or drop the column";
         let bytes = array.as_binary_opt::<i32>().ok_or_else(|| {
             self.error(column, None, format!("its type is {}, expected binary", array.data_type()))

@@ -143,10 +143,7 @@ impl<'a> ViewFile<'a> {
 
 /// The column that holds a metric.
 fn column(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Subjects => "subjects_sketch",
-        counted => counted.name(),
-    }
+    metric.sketch_column().unwrap_or(metric.name())
 }
 
 /// Whether some row of the group can be of the entity: text is ordered by its bytes.
@@ -213,12 +210,16 @@ fn metrics(path: &Path, schema: &Schema) -> InputResult<Vec<Metric>> {
                 .remedy("a rollup needs entity, window and events"));
         }
     }
-    if has("subjects") && !has("subjects_sketch") {
-        return Err(InputError::new(path, "there is no column subjects_sketch beside it")
-            .at("column \"subjects\"")
-            .remedy(
-                "estimates can not be added up: drop the column, or let `slowleak rollup` make the view",
-            ));
+    for (metric, sketch) in
+        Metric::ALL.into_iter().filter_map(|metric| Some((metric, metric.sketch_column()?)))
+    {
+        if has(metric.name()) && !has(sketch) {
+            return Err(InputError::new(path, format!("there is no column {sketch} beside it"))
+                .at(format!("column {:?}", metric.name()))
+                .remedy(
+                    "estimates can not be added up: drop the column, or let `slowleak rollup` make the view",
+                ));
+        }
     }
     Ok(Metric::ALL.into_iter().filter(|metric| has(column(*metric))).collect())
 }

@@ -56,7 +56,7 @@ impl<'a> Merge<'a> {
         let mut parts = 0;
         while self.heads.peek().is_some_and(|Reverse((next, _))| *next == name) {
             let Some(Reverse((mut next, at))) = self.heads.pop() else { break };
-            self.readers[at].cells(self.view, self.shape.subjects, &mut self.entity)?;
+            self.readers[at].cells(self.view, &self.shape, &mut self.entity)?;
             parts += 1;
             if self.readers[at].next(&mut next)? {
                 self.heads.push(Reverse((next, at)));
@@ -88,7 +88,7 @@ impl<'a> Merge<'a> {
             };
             table.counts[Metric::Sources as usize].extend(cells.windows.iter().map(of));
         }
-        table.subjects.extend_from_slice(&cells.sketches);
+        cells.sketches.copy(0..cells.windows.len(), &mut table.sketches);
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A record is the length of its rest and then: bytes of the name shared with the one before, bytes of its own with
 //! their number; the number of cells; for each cell its window, counted in windows from the one before, its sums, and
-//! its sketch with its length; the number of distinct sources of all cells, and for each its window and 16 bytes. All
+//! its sketches with their lengths; the number of distinct sources of all cells, and for each its window and 16 bytes. All
 //! numbers are of variable length. The file is read by the process that wrote it, and by no other.
 
 use std::fs::File;
@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::block::Shape;
 use crate::cells::Cells;
 use crate::varint;
 use crate::{RollupError, Sketch, View};
@@ -126,7 +127,7 @@ impl<'a> RunWriter<'a> {
             for sum in &cells.sums[cell * cells.width..(cell + 1) * cells.width] {
                 varint::put(*sum as u64, record);
             }
-            if let Some(sketch) = cells.sketches.get(cell) {
+            for sketch in cells.sketches.columns().into_iter().filter_map(|column| column.get(cell)) {
                 self.sketch.clear();
                 sketch.append_bytes(&mut self.sketch);
                 varint::put(self.sketch.len() as u64, record);
@@ -227,16 +228,11 @@ impl RunReader {
     ///
     /// # Errors
     /// The file is not what was written.
-    pub(crate) fn cells(
-        &self,
-        view: &View,
-        sketched: bool,
-        out: &mut EntityCells,
-    ) -> Result<(), RollupError> {
-        self.decode(view, sketched, out).map_err(|error| unreadable(&error))
+    pub(crate) fn cells(&self, view: &View, shape: &Shape, out: &mut EntityCells) -> Result<(), RollupError> {
+        self.decode(view, shape, out).map_err(|error| unreadable(&error))
     }
 
-    fn decode(&self, view: &View, sketched: bool, out: &mut EntityCells) -> io::Result<()> {
+    fn decode(&self, view: &View, shape: &Shape, out: &mut EntityCells) -> io::Result<()> {
         let EntityCells { cells, sources } = out;
         let mut rest = &self.buffer[self.record.clone()];
         let length = view.window.micros();
@@ -249,10 +245,11 @@ impl RunReader {
             for _ in 0..cells.width {
                 cells.sums.push(varint::get(&mut rest).ok_or_else(cut)? as i64);
             }
-            if sketched {
+            let columns = cells.sketches.columns_mut().into_iter().zip(shape.sketched);
+            for (sketches, _) in columns.filter(|(_, sketched)| *sketched) {
                 let length = varint::get(&mut rest).ok_or_else(cut)? as usize;
                 let bytes = rest.split_off(..length).ok_or_else(cut)?;
-                cells.sketches.push(Sketch::from_bytes(bytes).map_err(io::Error::other)?);
+                sketches.push(Sketch::from_bytes(bytes).map_err(io::Error::other)?);
             }
         }
         for _ in 0..varint::get(&mut rest).ok_or_else(cut)? {

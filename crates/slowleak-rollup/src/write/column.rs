@@ -9,8 +9,8 @@
 //! | `window` | deltas | 36.0 | 11.3 | |
 //! | | place among the windows, packed | 13.3 | 13.2 | plain; deltas where they are shorter |
 //! | `events`, `rows`, `bytes` | deltas | 3.1, 6.6, 15.9 | 2.3, 6.4, 15.9 | plain: zstd would take most of the time |
-//! | `subjects` | plain | 64 | 10 | zstd |
-//! | `subjects_sketch` | plain | 1,140 | 940 | zstd where a page shrinks by a fifth: registers do, tokens less |
+//! | `subjects`, `blocks` | plain | 64 | 10 | zstd |
+//! | `subjects_sketch`, `blocks_sketch` | plain | 1,140 | 940 | zstd where a page shrinks by a fifth: registers do, tokens less |
 
 use std::ops::Range;
 
@@ -44,8 +44,8 @@ pub(super) enum Column {
     Entity,
     Window,
     Count(Metric),
-    Estimate,
-    Sketch,
+    Estimate(Metric),
+    Sketch(Metric),
 }
 
 impl Column {
@@ -54,7 +54,9 @@ impl Column {
         let mut columns = vec![Self::Entity, Self::Window];
         for metric in view.metrics() {
             match metric {
-                Metric::Subjects => columns.extend([Self::Estimate, Self::Sketch]),
+                metric if metric.sketch_column().is_some() => {
+                    columns.extend([Self::Estimate(*metric), Self::Sketch(*metric)]);
+                }
                 metric => columns.push(Self::Count(*metric)),
             }
         }
@@ -68,7 +70,7 @@ impl Column {
     pub(super) fn encode(self, table: &Table, cells: Range<usize>, column: &ColumnDescPtr) -> NewChunk {
         let missing =
             || ParquetError::General(format!("column {:?} of {} is short", column.name(), table.view));
-        let compressible = matches!(self, Self::Entity | Self::Estimate | Self::Sketch);
+        let compressible = matches!(self, Self::Entity | Self::Estimate(_) | Self::Sketch(_));
         let pages = cells.len().div_ceil(PAGE_CELLS);
         let chunk = || Chunk::new(column.clone(), compressible, pages);
         match self {
@@ -80,8 +82,12 @@ impl Column {
                 windows(chunk, table.windows.get(cells).ok_or_else(missing)?, grid)
             }
             Self::Count(metric) => counts(chunk()?, table.count(metric).get(cells).ok_or_else(missing)?),
-            Self::Estimate => estimates(chunk()?, table.subjects.get(cells).ok_or_else(missing)?),
-            Self::Sketch => sketches(chunk()?, table.subjects.get(cells).ok_or_else(missing)?),
+            Self::Estimate(metric) => {
+                estimates(chunk()?, table.sketches.of(metric).get(cells).ok_or_else(missing)?)
+            }
+            Self::Sketch(metric) => {
+                sketches(chunk()?, table.sketches.of(metric).get(cells).ok_or_else(missing)?)
+            }
         }
     }
 }

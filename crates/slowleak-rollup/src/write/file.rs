@@ -203,11 +203,15 @@ impl<'a> Appender<'a> {
 
 fn key_values(view: &View) -> Vec<KeyValue> {
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
-    vec![
+    let mut pairs = vec![
         pair("slowleak.rollup", FORMAT.to_string()),
         pair("slowleak.view", view.to_string()),
         pair("slowleak.subject_hash", slowleak_scan::SUBJECT_HASH_VERSION.to_string()),
-    ]
+    ];
+    if view.metrics().contains(&Metric::Blocks) {
+        pairs.push(pair("slowleak.block_hash", slowleak_scan::BLOCK_HASH_VERSION.to_string()));
+    }
+    pairs
 }
 
 /// From what arrow would say. The file does not repeat that: every reader then sees plain types, not one library's.
@@ -217,11 +221,12 @@ fn schema(view: &View) -> Result<SchemaDescriptor, ParquetError> {
         Field::new("window", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
     ];
     for metric in view.metrics() {
-        if *metric == Metric::Subjects {
-            fields.push(Field::new("subjects", DataType::Float64, false));
-            fields.push(Field::new("subjects_sketch", DataType::Binary, false));
-        } else {
-            fields.push(Field::new(metric.name(), DataType::Int64, false));
+        match metric.sketch_column() {
+            Some(sketch) => {
+                fields.push(Field::new(metric.name(), DataType::Float64, false));
+                fields.push(Field::new(sketch, DataType::Binary, false));
+            }
+            None => fields.push(Field::new(metric.name(), DataType::Int64, false)),
         }
     }
     ArrowSchemaConverter::new().convert(&Schema::new(fields))

@@ -128,8 +128,9 @@ pub(crate) fn views() -> Vec<View> {
         "key@1h:rows,bytes,denied,missing,error",
         "user@1h:rows",
         "key+source@1h:events,rows",
-        "key@1d:subjects,sources",
-        "key+object@1d:subjects",
+        "key@1d:subjects,blocks,sources",
+        "key+object@1d:subjects,blocks",
+        "object@1d:blocks",
         "user+source+object@1d:events",
     ]
     .map(|view| view.parse().unwrap())
@@ -170,6 +171,7 @@ pub(crate) fn naive(records: &[Record], view: &View) -> BTreeMap<(String, i64), 
         }
         cell.sources.extend(record.source.clone());
         cell.subjects.extend(record.subject.map(|subject| subject_hash(subject.to_string().as_bytes())));
+        cell.blocks.extend(record.subject.map(|subject| subject / 64));
     }
     cells
 }
@@ -179,6 +181,7 @@ pub(crate) struct Naive {
     pub(crate) sums: [i64; 6],
     pub(crate) sources: BTreeSet<String>,
     pub(crate) subjects: BTreeSet<u64>,
+    pub(crate) blocks: BTreeSet<i64>,
 }
 
 /// Panics where `table` is not what `records` add up to.
@@ -193,7 +196,10 @@ pub(crate) fn check(table: &Table, records: &[Record]) {
         for metric in table.view.metrics() {
             match metric {
                 Metric::Subjects => {
-                    assert_eq!(table.subjects[cell].estimate(), naive.subjects.len() as f64);
+                    assert_eq!(table.sketches.subjects[cell].estimate(), naive.subjects.len() as f64);
+                }
+                Metric::Blocks => {
+                    assert_eq!(table.sketches.blocks[cell].estimate(), naive.blocks.len() as f64);
                 }
                 Metric::Sources => assert_eq!(table.count(*metric)[cell], naive.sources.len() as i64),
                 metric => assert_eq!(table.count(*metric)[cell], naive.sums[*metric as usize], "{metric}"),

@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use slowleak_record::{FieldSet, Mapping, discover};
 
 use super::*;
+use crate::chunk::Subjects;
 use crate::plan::ScanOptions;
 use crate::source::Io;
 
@@ -175,6 +176,7 @@ struct Records {
     time: Vec<i64>,
     names: Vec<(usize, Option<String>)>,
     subjects: Vec<Option<u64>>,
+    blocks: Vec<Option<u64>>,
     rows: Vec<i64>,
     bytes: Vec<i64>,
     status: Vec<Status>,
@@ -193,11 +195,11 @@ fn read(plan: &Plan, request: Request) -> Records {
                 let name = |id: u32| (id != Names::NONE).then(|| names[field.index()].name(id).to_owned());
                 records.names.extend(ids.iter().map(|id| (field.index(), name(*id))));
             }
-            if let Some(Subjects { hashes, valid }) = chunk.subjects() {
+            if let Some(Subjects { hashes, blocks, valid }) = chunk.subjects() {
                 let valid = |row: usize| valid.get(row).is_none_or(|valid| *valid);
-                records
-                    .subjects
-                    .extend(hashes.iter().enumerate().map(|(row, hash)| valid(row).then_some(*hash)));
+                for (hashes, out) in [(hashes, &mut records.subjects), (blocks, &mut records.blocks)] {
+                    out.extend(hashes.iter().enumerate().map(|(row, hash)| valid(row).then_some(*hash)));
+                }
             }
             records.rows.extend(chunk.rows().unwrap_or_default());
             records.bytes.extend(chunk.bytes().unwrap_or_default());
@@ -212,7 +214,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn pages_give_what_the_arrow_reader_gives(rows in rows(), choices in choices(), all_ids: bool) {
+    fn pages_give_what_the_arrow_reader_gives(rows in rows(), choices in choices(), all_ids: bool, blocks: bool) {
         let folder = tempfile::tempdir().unwrap();
         write(&folder.path().join("log.parquet"), &rows, &choices);
         let files = discover(&[folder.path()]).unwrap();
@@ -229,7 +231,8 @@ proptest! {
             bytes: true,
             status: true,
             subjects: true,
-            identities: false,
+            identity: FieldSet::EMPTY,
+            blocks,
         };
         let ours = read(&plan, request);
         prop_assert_eq!(&ours, &read(&plan_with(Decoder::Arrow), request));
@@ -306,7 +309,8 @@ fn reads_pages_alone(rows: &[Row], choices: &Choices) {
         bytes: true,
         status: true,
         subjects: true,
-        identities: false,
+        identity: FieldSet::EMPTY,
+        blocks: choices.dictionary,
     };
     let ours = read(&plan, request);
     assert_eq!(ours.tally.rows(), rows.len() as u64, "{choices:?}");
@@ -319,7 +323,8 @@ fn reads_pages_alone(rows: &[Row], choices: &Choices) {
         let Columns { time, ids, rows, bytes, status, subjects, .. } = &reader.columns;
         let ids = ids.iter().flatten().chain(status).map(Column::reads_pages);
         let counts = [rows, bytes].into_iter().flatten().map(Column::reads_pages);
-        let others = [time.as_ref().map(Column::reads_pages), subjects.as_ref().map(Column::reads_pages)];
+        let others =
+            [time.as_ref().map(Column::reads_pages), subjects.as_ref().map(SubjectColumn::reads_pages)];
         let all: Vec<bool> = ids.chain(counts).chain(others.into_iter().flatten()).collect();
         assert_eq!(all, [true; 8], "{choices:?}");
         let group = plan.files[unit.file].layout.metadata().metadata().row_group(unit.row_group);

@@ -201,7 +201,7 @@ fn lost(columns: &[columns::Column]) -> Vec<Lost> {
         }
         match field {
             Field::Time => not_computed.push("anything: time is required".to_owned()),
-            Field::EventId => not_computed.push("removal of duplicates".to_owned()),
+            Field::EventId => not_computed.push("removal of duplicates by id".to_owned()),
             _ => {}
         }
         Lost { field: field.name(), not_computed }

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod demo;
+mod enumeration;
 mod exit_codes;
 mod gaps;
 mod help;
