@@ -37,8 +37,8 @@ const MIN_ACCOUNTS: f64 = 20.0;
 /// Fewest others of a kind whose habit may be a newcomer's, too, and how near their share of neighbours must come to its.
 const MIN_KIND: usize = 2;
 const NEAR: f64 = 0.75;
-/// Share of neighbours of a key that goes by number anyway.
-const HABIT: f64 = 0.5;
+/// Share of neighbours beyond chance of a key that goes by number anyway, though a few accounts a day.
+const HABIT: f64 = 0.2;
 /// Nats from which it is asked whether there is an honest cause. Lower scores stay in the tail, whatever made them: it must
 /// not be measured on the calmest alone.
 const ASKED: f64 = 5.0;
@@ -58,7 +58,7 @@ struct Cohort<'a> {
     peers: Option<Peers>,
     /// Of each entity the days that stand out most; `None` where it did too little, or has the habit.
     best: Vec<Option<Found>>,
-    /// Of each entity the share of neighbours among its accounts, other days than those that stand out.
+    /// Of each entity the share of neighbours beyond chance among its accounts, other days than those that stand out.
     habits: Vec<Option<f64>>,
     tail: Tail,
 }
@@ -74,9 +74,9 @@ struct Found {
 }
 
 impl Found {
-    /// Share of the neighbours among the accounts.
+    /// Share of the neighbours beyond the expected among the accounts.
     fn share(&self) -> f64 {
-        self.judged.neighbours / self.judged.accounts.max(1.0)
+        self.judged.excess() / self.judged.accounts.max(1.0)
     }
 }
 
@@ -177,7 +177,7 @@ impl<'a> Cohort<'a> {
         let of_entity = |visits: &Vec<Visit>| {
             let accounts: f64 = visits.iter().map(|visit| visit.accounts).sum();
             let found = peers.filter(|_| accounts >= least).and_then(|peers| best(visits, peers, log.grid));
-            (habit(visits, found.as_ref()), found)
+            (peers.and_then(|peers| habit(visits, peers, found.as_ref())), found)
         };
         let (habits, best): (Vec<_>, Vec<_>) = all.par_iter().map(of_entity).unzip();
         let mut cohort = Self { daily, peers, best, habits, tail: Tail::fit(Vec::new()) };
@@ -268,13 +268,14 @@ fn visits(daily: &Daily<'_>, entity: usize) -> Vec<Visit> {
     daily.visits(entity).map(|(day, accounts, blocks)| Visit::new(day, accounts, blocks)).collect()
 }
 
-/// The share of neighbours among the accounts of other visits than those found; `None` where these are few.
-fn habit(visits: &[Visit], found: Option<&Found>) -> Option<f64> {
+/// The share of neighbours beyond chance among the accounts of other visits than those found; `None` where these are few.
+/// (Beyond chance: where nearly all accounts are visited anyway, most have neighbours.)
+fn habit(visits: &[Visit], peers: Peers, found: Option<&Found>) -> Option<f64> {
     let inside = found.filter(|found| found.score > 0.0).map_or(0..0, |found| found.visits.clone());
     let (mut accounts, mut neighbours) = (0.0, 0.0);
     for (_, visit) in visits.iter().enumerate().filter(|(at, _)| !inside.contains(at)) {
         accounts += visit.accounts;
-        neighbours += visit.neighbours;
+        neighbours += visit.neighbours - chance::neighbours(visit.accounts, peers.chance);
     }
     (accounts >= MIN_ACCOUNTS).then(|| f64::max(neighbours, 0.0) / accounts)
 }
@@ -289,7 +290,7 @@ fn best(visits: &[Visit], peers: Peers, grid: &Grid) -> Option<Found> {
     let first = search(&Days::new(visits, peers, peers.chance.min(all.chance)));
     let chance = first.judged.chance;
     let series = Days::new(visits, peers, chance);
-    let second = search(&series);
+    let second = trimmed(&series, search(&series));
     let habit = second.score >= ASKED && is_habit(&series, &second, grid);
     (!habit).then_some(Found { chance, ..second })
 }
@@ -317,14 +318,34 @@ fn search(series: &Days<'_>) -> Found {
     best
 }
 
-/// Whether something like it may have been before: it comes again after pauses, and the time before it is not much longer
-/// than these.
-fn is_habit(series: &Days<'_>, found: &Found, grid: &Grid) -> bool {
+/// The visits of a series that are like those found: with half as much beyond the expected, at least, as its usual one has.
+fn alike(series: &Days<'_>, found: &Found) -> Vec<usize> {
     let excess = |at: usize| series.visits[at].neighbours - series.expected(at, &found.judged);
     let mut inside: Vec<f64> = found.visits.clone().map(excess).filter(|excess| *excess > 0.0).collect();
     inside.sort_by(f64::total_cmp);
-    let Some(usual) = inside.get(inside.len() / 2) else { return false };
-    let alike: Vec<usize> = (0..series.visits.len()).filter(|at| excess(*at) >= ALIKE * usual).collect();
+    // On days like that or above lies half of all; those of a neighbour by chance are many, and say nothing.
+    let mut rest = inside.iter().sum::<f64>() / 2.0;
+    let mut usual = f64::INFINITY;
+    while let Some(excess) = inside.pop().filter(|_| rest > 0.0) {
+        (usual, rest) = (excess, rest - excess);
+    }
+    (0..series.visits.len()).filter(|at| excess(*at) >= ALIKE * usual).collect()
+}
+
+/// The found without the days before the first and behind the last like it: a neighbour by chance draws an interval out.
+fn trimmed(series: &Days<'_>, found: Found) -> Found {
+    let inside: Vec<usize> =
+        alike(series, &found).into_iter().filter(|at| found.visits.contains(at)).collect();
+    let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return found };
+    let visits = *first..last + 1;
+    let judged = series.judge(&visits);
+    Found { score: judged.nats(0.0), visits, judged, ..found }
+}
+
+/// Whether something like it may have been before: it comes again after pauses, and the time before it is not much longer
+/// than these.
+fn is_habit(series: &Days<'_>, found: &Found, grid: &Grid) -> bool {
+    let alike = alike(series, found);
     let inside: Vec<usize> = alike.iter().copied().filter(|at| found.visits.contains(at)).collect();
     let day = |at: &usize| series.visits[*at].day;
     let Some(first) = inside.first().map(day) else { return false };

@@ -499,7 +499,10 @@ mod tests {
         );
         let days = scan_views(&["--window", "1d"]);
         assert_eq!(days.iter().filter(|view| view.starts_with("key@1d:")).count(), 1);
-        assert!(days.iter().any(|view| view.starts_with("key@1d:events,rows") && view.ends_with("subjects")));
+        assert!(
+            days.iter()
+                .any(|view| view.starts_with("key@1d:events,rows") && view.ends_with("subjects,blocks"))
+        );
     }
 
     #[test]
