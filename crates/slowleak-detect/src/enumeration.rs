@@ -42,6 +42,8 @@ const HABIT: f64 = 0.2;
 /// Nats from which it is asked whether there is an honest cause. Lower scores stay in the tail, whatever made them: it must
 /// not be measured on the calmest alone.
 const ASKED: f64 = 5.0;
+/// Fewest neighbours beyond the expected by whose share a day is like others.
+const MIN_ALIKE: f64 = 3.0;
 /// Fewest neighbours beyond the expected that are worth a word.
 const MIN_EXCESS: f64 = 20.0;
 
@@ -271,7 +273,7 @@ fn visits(daily: &Daily<'_>, entity: usize) -> Vec<Visit> {
 /// The share of neighbours beyond chance among the accounts of other visits than those found; `None` where these are few.
 /// (Beyond chance: where nearly all accounts are visited anyway, most have neighbours.)
 fn habit(visits: &[Visit], peers: Peers, found: Option<&Found>) -> Option<f64> {
-    let inside = found.filter(|found| found.score > 0.0).map_or(0..0, |found| found.visits.clone());
+    let inside = found.filter(|found| found.score >= ASKED).map_or(0..0, |found| found.visits.clone());
     let (mut accounts, mut neighbours) = (0.0, 0.0);
     for (_, visit) in visits.iter().enumerate().filter(|(at, _)| !inside.contains(at)) {
         accounts += visit.accounts;
@@ -318,7 +320,8 @@ fn search(series: &Days<'_>) -> Found {
     best
 }
 
-/// The visits of a series that are like those found: with half as much beyond the expected, at least, as its usual one has.
+/// The visits of a series that are like those found: with half as much beyond the expected, at least, as the usual one of
+/// these has.
 fn alike(series: &Days<'_>, found: &Found) -> Vec<usize> {
     let excess = |at: usize| series.visits[at].neighbours - series.expected(at, &found.judged);
     let mut inside: Vec<f64> = found.visits.clone().map(excess).filter(|excess| *excess > 0.0).collect();
@@ -329,7 +332,13 @@ fn alike(series: &Days<'_>, found: &Found) -> Vec<usize> {
     while let Some(excess) = inside.pop().filter(|_| rest > 0.0) {
         (usual, rest) = (excess, rest - excess);
     }
-    (0..series.visits.len()).filter(|at| excess(*at) >= ALIKE * usual).collect()
+    // Or with half of their share of the day's accounts, be these fewer.
+    let share = |at: usize| excess(at) / series.visits[at].accounts.max(1.0);
+    let is_alike = |at: &usize| {
+        let few = excess(*at) >= MIN_ALIKE && share(*at) >= ALIKE * found.share();
+        few || excess(*at) >= ALIKE * usual
+    };
+    (0..series.visits.len()).filter(is_alike).collect()
 }
 
 /// The found without the days before the first and behind the last like it: a neighbour by chance draws an interval out.

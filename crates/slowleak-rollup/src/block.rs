@@ -89,7 +89,7 @@ impl Block {
     }
 
     /// Adds the cells of another block of the same window. `slots` is scratch, all [`NONE`] before and after.
-    pub(crate) fn merge(&mut self, other: Self, shape: &Shape, slots: &mut Vec<u32>) {
+    pub(crate) fn merge(&mut self, other: &Self, shape: &Shape, slots: &mut Vec<u32>) {
         let most = self.entities.iter().chain(&other.entities).max().map_or(0, |most| *most as usize + 1);
         if slots.len() < most {
             slots.resize(most, NONE);

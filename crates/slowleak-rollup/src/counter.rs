@@ -262,7 +262,7 @@ pub(crate) fn unite(mut blocks: Vec<Closed>, shape: &Shape, slots: &mut Vec<u32>
         }
         let mut all = first.reopen();
         while let Some(more) = blocks.next_if(|next| next.window == window) {
-            all.merge(more.reopen(), shape, slots);
+            all.merge(&more.reopen(), shape, slots);
         }
         out.push(Closed::of(&mut all, shape));
     }
