@@ -24,7 +24,7 @@ use crate::reconnaissance::hazard::trimmed;
 /// Distinct things that a sketch counts exactly, and its relative standard error beyond.
 const EXACT: f64 = 256.0;
 const ERROR: f64 = 0.024;
-/// Largest rank correlated with honest drift that is still none: as of rates.
+/// Drift of what is expected that is still taken for honest, as of rates.
 const DRIFT: f64 = 1.05;
 /// Fewest neighbours that are ever expected of an interval: rarer is more than anybody knows.
 const LEAST: f64 = 0.1;
