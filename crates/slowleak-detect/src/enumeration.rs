@@ -3,7 +3,8 @@
 //! Who takes accounts one number after the other touches next to each one its neighbours, on the same day; honest work
 //! draws accounts as they come. In: views with distinct accounts and distinct blocks of 64 numbers, by day. Out: for each
 //! entity the days on which more of its accounts had neighbours than its other days and its peers lead to expect
-//! ([`chance`]), unless it did so before, is new and of a kind that does, or is part of a key that does. A leak that is found otherwise takes it as evidence; else it is a finding.
+//! ([`chance`]), unless it did so before, is new and of a kind that does, or is part of a key that does. A leak that is
+//! found otherwise takes it as evidence; else it is a finding.
 //!
 //! All intervals are asked, of any length, and the scores are calibrated on the best one of every entity, as those of
 //! rates are.
@@ -37,11 +38,13 @@ const MIN_ACCOUNTS: f64 = 20.0;
 /// Fewest others of a kind whose habit may be a newcomer's, too, and how near their share of neighbours must come to its.
 const MIN_KIND: usize = 2;
 const NEAR: f64 = 0.75;
-/// Share of neighbours of a key that goes by number anyway.
-const HABIT: f64 = 0.5;
+/// Share of neighbours beyond chance of a key that goes by number anyway, though a few accounts a day.
+const HABIT: f64 = 0.2;
 /// Nats from which it is asked whether there is an honest cause. Lower scores stay in the tail, whatever made them: it must
 /// not be measured on the calmest alone.
 const ASKED: f64 = 5.0;
+/// Fewest neighbours beyond the expected by whose share a day is like others.
+const MIN_ALIKE: f64 = 3.0;
 /// Fewest neighbours beyond the expected that are worth a word.
 const MIN_EXCESS: f64 = 20.0;
 
@@ -58,7 +61,7 @@ struct Cohort<'a> {
     peers: Option<Peers>,
     /// Of each entity the days that stand out most; `None` where it did too little, or has the habit.
     best: Vec<Option<Found>>,
-    /// Of each entity the share of neighbours among its accounts, other days than those that stand out.
+    /// Of each entity the share of neighbours beyond chance among its accounts, other days than those that stand out.
     habits: Vec<Option<f64>>,
     tail: Tail,
 }
@@ -74,9 +77,9 @@ struct Found {
 }
 
 impl Found {
-    /// Share of the neighbours among the accounts.
+    /// Share of the neighbours beyond the expected among the accounts.
     fn share(&self) -> f64 {
-        self.judged.neighbours / self.judged.accounts.max(1.0)
+        self.judged.excess() / self.judged.accounts.max(1.0)
     }
 }
 
@@ -177,7 +180,7 @@ impl<'a> Cohort<'a> {
         let of_entity = |visits: &Vec<Visit>| {
             let accounts: f64 = visits.iter().map(|visit| visit.accounts).sum();
             let found = peers.filter(|_| accounts >= least).and_then(|peers| best(visits, peers, log.grid));
-            (habit(visits, found.as_ref()), found)
+            (peers.and_then(|peers| habit(visits, peers, found.as_ref())), found)
         };
         let (habits, best): (Vec<_>, Vec<_>) = all.par_iter().map(of_entity).unzip();
         let mut cohort = Self { daily, peers, best, habits, tail: Tail::fit(Vec::new()) };
@@ -268,13 +271,14 @@ fn visits(daily: &Daily<'_>, entity: usize) -> Vec<Visit> {
     daily.visits(entity).map(|(day, accounts, blocks)| Visit::new(day, accounts, blocks)).collect()
 }
 
-/// The share of neighbours among the accounts of other visits than those found; `None` where these are few.
-fn habit(visits: &[Visit], found: Option<&Found>) -> Option<f64> {
-    let inside = found.filter(|found| found.score > 0.0).map_or(0..0, |found| found.visits.clone());
+/// The share of neighbours beyond chance among the accounts of other visits than those found; `None` where these are few.
+/// (Beyond chance: where nearly all accounts are visited anyway, most have neighbours.)
+fn habit(visits: &[Visit], peers: Peers, found: Option<&Found>) -> Option<f64> {
+    let inside = found.filter(|found| found.score >= ASKED).map_or(0..0, |found| found.visits.clone());
     let (mut accounts, mut neighbours) = (0.0, 0.0);
     for (_, visit) in visits.iter().enumerate().filter(|(at, _)| !inside.contains(at)) {
         accounts += visit.accounts;
-        neighbours += visit.neighbours;
+        neighbours += visit.neighbours - chance::neighbours(visit.accounts, peers.chance);
     }
     (accounts >= MIN_ACCOUNTS).then(|| f64::max(neighbours, 0.0) / accounts)
 }
@@ -317,7 +321,8 @@ fn search(series: &Days<'_>) -> Found {
     best
 }
 
-/// The visits of a series that are like those found: with half as much beyond the expected, at least, as its usual one has.
+/// The visits of a series that are like those found: with half as much beyond the expected, at least, as the usual one of
+/// these has.
 fn alike(series: &Days<'_>, found: &Found) -> Vec<usize> {
     let excess = |at: usize| series.visits[at].neighbours - series.expected(at, &found.judged);
     let mut inside: Vec<f64> = found.visits.clone().map(excess).filter(|excess| *excess > 0.0).collect();
@@ -328,7 +333,13 @@ fn alike(series: &Days<'_>, found: &Found) -> Vec<usize> {
     while let Some(excess) = inside.pop().filter(|_| rest > 0.0) {
         (usual, rest) = (excess, rest - excess);
     }
-    (0..series.visits.len()).filter(|at| excess(*at) >= ALIKE * usual).collect()
+    // Or with half of their share of the day's accounts, be these fewer.
+    let share = |at: usize| excess(at) / series.visits[at].accounts.max(1.0);
+    let is_alike = |at: &usize| {
+        let few = excess(*at) >= MIN_ALIKE && share(*at) >= ALIKE * found.share();
+        few || excess(*at) >= ALIKE * usual
+    };
+    (0..series.visits.len()).filter(is_alike).collect()
 }
 
 /// The found without the days before the first and behind the last like it: a neighbour by chance draws an interval out.

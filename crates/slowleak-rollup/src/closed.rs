@@ -157,8 +157,7 @@ const CHUNK: usize = 32;
 impl Closed {
     /// Closes a block and leaves its room to be used again: it is empty afterwards.
     pub(crate) fn of(block: &mut Block, shape: &Shape) -> Self {
-        #[expect(clippy::drain_collect, reason = "the block keeps its room")]
-        let [subjects, blocks] = block.sketches.columns_mut().map(|column| column.drain(..).collect());
+        let [subjects, blocks] = block.sketches.columns_mut().map(|column| Vec::from_iter(column.drain(..)));
         let sketches = Sketches { subjects, blocks };
         let closed = Self {
             window: block.window,

@@ -24,16 +24,20 @@ use crate::reconnaissance::hazard::trimmed;
 /// Distinct things that a sketch counts exactly, and its relative standard error beyond.
 const EXACT: f64 = 256.0;
 const ERROR: f64 = 0.024;
-/// Largest rank correlated with honest drift that is still none: as of rates.
+/// Drift of what is expected that is still taken for honest, as of rates.
 const DRIFT: f64 = 1.05;
 /// Fewest neighbours that are ever expected of an interval: rarer is more than anybody knows.
 const LEAST: f64 = 0.1;
 /// Neighbours by chance in a log with which an entity tells its own chance.
 const TELLING: f64 = 5.0;
+/// Fewest entities whose own chances tell how far chances differ.
+const MIN_TELLING: usize = 8;
 /// Between how many and how few entities' worth the shape of the chance may lie.
 const SHAPES: (f64, f64) = (0.2, 20.0);
 /// Squared neighbours by chance for which an entity's own scatter counts as much as its peers'.
 const OWN_SCATTER: f64 = 20.0;
+/// Rounds in which the middle chance and those whom it makes tell theirs settle.
+const ROUNDS: usize = 6;
 /// Steps of bisection: a chance to one part in a million.
 const STEPS: usize = 40;
 
@@ -80,8 +84,7 @@ fn chance_of(visits: &[Visit]) -> f64 {
     let (mut low, mut high) = (-30.0_f64, 0.0_f64);
     for _ in 0..STEPS {
         let middle = (low + high) / 2.0;
-        let expected: f64 = visits.iter().map(|visit| neighbours(visit.accounts, middle.exp())).sum();
-        if expected < found { low = middle } else { high = middle }
+        if expected(visits, middle.exp()) < found { low = middle } else { high = middle }
     }
     high.exp()
 }
@@ -108,18 +111,37 @@ impl Peers {
         if found <= 0.0 || pairs <= 0.0 {
             return None;
         }
-        let rough = (found / pairs).min(1.0);
-        let tells = |visits: &&Vec<Visit>| {
-            visits.iter().map(|visit| neighbours(visit.accounts, rough)).sum::<f64>() >= TELLING
+        let telling = |chance: f64| -> Vec<(&Vec<Visit>, f64)> {
+            let tells = |visits: &&Vec<Visit>| expected(visits, chance) >= TELLING;
+            entities.iter().filter(tells).map(|visits| (visits, chance_of(visits))).collect()
         };
-        let own: Vec<(&Vec<Visit>, f64)> =
-            entities.iter().filter(tells).map(|visits| (visits, chance_of(visits))).collect();
-        let mut logs: Vec<f64> = own.iter().map(|(_, own)| own.max(rough * 1e-3).ln()).collect();
-        let middle = median(&mut logs).unwrap_or(rough.ln());
-        let mut apart: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
-        // Of a normal variable the median deviation is 0.6745 standard deviations.
-        let spread = median(&mut apart).map_or(1.0, |apart| apart / 0.6745);
-        let shape = (1.0 / (spread * spread).exp_m1()).clamp(SHAPES.0, SHAPES.1);
+        // One who goes by number can have most neighbours of all: the sum of all is no guide, but to the middle one.
+        let rough = (found / pairs).min(1.0);
+        let mut middle = rough;
+        let mut own = Vec::new();
+        for _ in 0..ROUNDS {
+            own = telling(middle);
+            let mut chances: Vec<f64> = own.iter().map(|(_, own)| *own).collect();
+            middle = match median(&mut chances) {
+                // Most have none of the neighbours that should tell: it is far less.
+                Some(0.0) => middle / 10.0,
+                Some(chance) => chance,
+                None => break,
+            };
+        }
+        let log_apart = |(visits, own): &(&Vec<Visit>, f64)| {
+            // Half a neighbour more for either: the logarithm of none says too much.
+            let expected = expected(visits, middle) + 0.5;
+            ((expected * own / middle + 0.5) / expected).ln().abs()
+        };
+        let mut apart: Vec<f64> = own.iter().map(log_apart).collect();
+        let mut counting: Vec<f64> =
+            own.iter().map(|(visits, _)| 1.0 / expected(visits, middle).max(TELLING)).collect();
+        // Of a normal variable the median deviation is 0.6745 standard deviations. Of few entities nobody knows.
+        let few = if own.len() < MIN_TELLING { 1.0 } else { 0.0 };
+        let all = median(&mut apart).map_or(1.0, |apart| (apart / 0.6745).powi(2));
+        let spread = (all - median(&mut counting).unwrap_or(0.0)).max(few);
+        let shape = (1.0 / spread.exp_m1()).clamp(SHAPES.0, SHAPES.1);
         // Squared deviations beyond counting, and squared means, of days that tell; the same of others, for bursts.
         let moments = |(visits, own): &(&Vec<Visit>, f64)| {
             let (mut many, mut few) = ((0.0, 0.0), (0.0, 0.0));
@@ -137,8 +159,13 @@ impl Peers {
         let (many, few): (Vec<_>, Vec<_>) = own.iter().map(moments).unzip();
         let (many, few) = (trimmed(many), trimmed(few));
         let ratio = |(above, below): (f64, f64)| if below > 0.0 { above / below } else { 0.0 };
-        Some(Self { chance: middle.exp(), shape, scatter: ratio(many).max(0.0), burst: ratio(few).max(1.0) })
+        Some(Self { chance: middle, shape, scatter: ratio(many).max(0.0), burst: ratio(few).max(1.0) })
     }
+}
+
+/// Neighbours by a chance among the accounts of all visits.
+fn expected(visits: &[Visit], chance: f64) -> f64 {
+    visits.iter().map(|visit| neighbours(visit.accounts, chance)).sum()
 }
 
 fn median(values: &mut [f64]) -> Option<f64> {
@@ -156,20 +183,50 @@ struct Sums {
     squares: f64,
     products: f64,
     pair_squares: f64,
-    /// Standard errors, and their squares.
+    /// Standard errors, their squares, and the squares of these.
     errors: f64,
     variances: f64,
+    variance_squares: f64,
 }
 
 impl Sums {
-    fn fields(&self) -> [f64; 8] {
-        let Self { accounts, neighbours, pairs, squares, products, pair_squares, errors, variances } = *self;
-        [accounts, neighbours, pairs, squares, products, pair_squares, errors, variances]
+    fn fields(&self) -> [f64; 9] {
+        [
+            self.accounts,
+            self.neighbours,
+            self.pairs,
+            self.squares,
+            self.products,
+            self.pair_squares,
+            self.errors,
+            self.variances,
+            self.variance_squares,
+        ]
     }
 
-    fn of(fields: [f64; 8]) -> Self {
-        let [accounts, neighbours, pairs, squares, products, pair_squares, errors, variances] = fields;
-        Self { accounts, neighbours, pairs, squares, products, pair_squares, errors, variances }
+    fn of(fields: [f64; 9]) -> Self {
+        let [
+            accounts,
+            neighbours,
+            pairs,
+            squares,
+            products,
+            pair_squares,
+            errors,
+            variances,
+            variance_squares,
+        ] = fields;
+        Self {
+            accounts,
+            neighbours,
+            pairs,
+            squares,
+            products,
+            pair_squares,
+            errors,
+            variances,
+            variance_squares,
+        }
     }
 
     fn plus(&self, other: &Self, sign: f64) -> Self {
@@ -221,6 +278,7 @@ impl<'a> Days<'a> {
                 pairs * pairs,
                 error,
                 error * error,
+                error.powi(4),
             ];
             sums.push(sums.last().copied().unwrap_or_default().plus(&Sums::of(of_day), 1.0));
         }
@@ -240,7 +298,9 @@ impl<'a> Days<'a> {
         let squares = outside.squares - 2.0 * chance * outside.products
             + chance * chance * outside.pair_squares
             - chance * outside.pairs
-            - outside.variances;
+            - outside.variances
+            // What normal errors scatter is known to its own standard deviation, twice which is none of the entity's.
+            - 2.0 * (2.0 * outside.variance_squares).sqrt();
         let own = (squares.max(0.0) + OWN_SCATTER * scatter)
             / (chance * chance * outside.pair_squares + OWN_SCATTER);
         Judged {
@@ -410,9 +470,17 @@ mod tests {
             scores.fold(0.0, f64::max)
         };
         assert!([1, 2, 5, 20].into_iter().all(|length| best(length) < 8.0), "{} {}", best(1), best(5));
-        // As many neighbours as on the worst of these days are beyond doubt where counts are exact.
+        // As many neighbours as on the worst of these days are beyond doubt where counts are exact, as is a walk where not.
         let exact: Vec<Visit> =
             (0..120).map(|at| Visit::new(at, 200.0, if at == 60 { 100.0 } else { 200.0 })).collect();
         assert!(Days::new(&exact, peers, peers.chance).judge(&(60..61)).nats(0.0) > 50.0);
+        let walked: Vec<Visit> = visits
+            .iter()
+            .map(|visit| Visit {
+                neighbours: visit.neighbours + if visit.day == 60 { 2_000.0 } else { 0.0 },
+                ..*visit
+            })
+            .collect();
+        assert!(Days::new(&walked, peers, peers.chance).judge(&(60..61)).nats(0.0) > 50.0);
     }
 }
