@@ -71,30 +71,17 @@ where
 
     let rules = Rules { registry, issues, config, tables: &events, grid: &grid, slices: &slices };
     let (shares, parts) = rayon::join(|| Shares::of(&log), || Parts::of(&log));
+    let numbered = finest(days.iter().filter(|table| !table.blocks.is_empty()));
     // None of them asks another, and each has stretches that one thread does alone.
-    let ((rates, (bursts, gaps)), ((births, profiles), (exchanges, (novelty, explorers)))) = rayon::join(
-        || {
-            rayon::join(
-                || Rates::run(log, shares.as_ref()),
-                || rayon::join(|| Bursts::run(log, rollup), || gap::gaps(&log, rollup)),
-            )
-        },
-        || {
-            rayon::join(
-                || rayon::join(|| Births::run(log), || Profiles::run(log, &parts)),
-                || {
-                    rayon::join(
-                        || Exchanges::read(log, rollup),
-                        || rayon::join(|| Novelty::run(log, &events), || Reconnaissance::run(log)),
-                    )
-                },
-            )
-        },
-    );
+    let amounts = || rayon::join(|| Rates::run(log, shares.as_ref()), || Births::run(log));
+    let hours = || rayon::join(|| Bursts::run(log, rollup), || gap::gaps(&log, rollup));
+    let habits = || rayon::join(|| Profiles::run(log, &parts), || Exchanges::read(log, rollup));
+    let firsts = || rayon::join(|| Novelty::run(log, &events), || Reconnaissance::run(log));
+    let accounts = || Enumeration::run(log, &numbered);
+    let (((rates, births), (bursts, gaps)), ((profiles, exchanges), ((novelty, explorers), walkers))) =
+        rayon::join(|| rayon::join(amounts, hours), || rayon::join(habits, || rayon::join(firsts, accounts)));
     let (bursts, mut gaps, exchanges) = (bursts?, gaps?, exchanges?);
     let of_novelty = novelty.as_ref().map_or(0, Novelty::tails);
-    let numbered = finest(days.iter().filter(|table| !table.blocks.is_empty()));
-    let walkers = Enumeration::run(log, &numbered);
     let tails = rates.tails()
         + births.tails()
         + bursts.tails()

@@ -46,7 +46,7 @@ pub struct Replayed {
 impl Replayed {
     /// From the start of the leak, as it is known at last, to its first report.
     pub fn delay_hours(&self) -> f64 {
-        (self.first_reported.0 - self.finding.start.0) as f64 / Micros::HOUR as f64
+        self.first_reported.0.saturating_sub(self.finding.start.0) as f64 / Micros::HOUR as f64
     }
 
     /// Subjects touched after the first report: those that an answer to it would have saved.

@@ -1,6 +1,8 @@
 //! A run on one screen, for someone who was just woken: what leaked, how sure that is, what to do, and
 //! what could not be seen.
 
+use std::cmp::Reverse;
+
 use slowleak_detect::{Detector, Finding, Severity};
 use slowleak_record::{Matched, RegistryMatch};
 use slowleak_rollup::Metric;
@@ -280,7 +282,9 @@ fn read(sheet: &mut Sheet, coverage: Option<&Coverage>) {
 pub(crate) fn missing(run: &Run<'_>) -> Vec<String> {
     let unexplained = |finding: &&Finding| finding.detector == Detector::LogGap && finding.cause.is_none();
     let gaps: Vec<&Finding> = run.reported().filter(unexplained).collect();
-    let Some(first) = gaps.iter().max_by_key(|gap| (gap.end.0 - gap.start.0, -gap.start.0)) else {
+    let Some(first) =
+        gaps.iter().max_by_key(|gap| (gap.end.0.saturating_sub(gap.start.0), Reverse(gap.start)))
+    else {
         return Vec::new();
     };
     let records: f64 = gaps.iter().map(|gap| gap.expected - gap.observed).sum();

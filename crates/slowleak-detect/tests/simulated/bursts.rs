@@ -4,9 +4,9 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 use slowleak_detect::{Detector, Finding, Severity};
 use slowleak_record::Micros;
-use slowleak_rollup::{Metric, Rollup, Table};
+use slowleak_rollup::{Metric, Rollup};
 
-use crate::world::{DAYS, gauss, name, poisson, run, start, wander};
+use crate::world::{DAYS, empty, gauss, name, poisson, run, start, wander};
 
 const KEYS: usize = 60;
 
@@ -17,15 +17,7 @@ type Added = (usize, usize, usize, f64);
 fn log(seed: u64, an_hour: usize, added: &[Added]) -> Rollup {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let common = wander(&mut rng, 0.12, 0.6);
-    let view = format!("key@{}m:events", 60 / an_hour).parse().unwrap();
-    let mut table = Table {
-        view,
-        entities: Vec::new(),
-        offsets: vec![0],
-        windows: Vec::new(),
-        counts: Default::default(),
-        sketches: Default::default(),
-    };
+    let mut table = empty(&format!("key@{}m:events", 60 / an_hour));
     for key in 0..KEYS {
         let level = 4.0 + 60.0 * key as f64 / KEYS as f64;
         let own = wander(&mut rng, 0.15, 0.5);

@@ -6,9 +6,9 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 use slowleak_detect::{Detector, Finding, Severity};
 use slowleak_record::Micros;
-use slowleak_rollup::{Dimension, Metric, Rollup, Table};
+use slowleak_rollup::{Dimension, Metric, Rollup};
 
-use crate::world::{DAYS, gauss, name, poisson, run, start, wander};
+use crate::world::{DAYS, empty, gauss, name, poisson, run, start, wander};
 
 const KEYS: usize = 60;
 
@@ -17,14 +17,7 @@ const KEYS: usize = 60;
 fn log(seed: u64, left: impl Fn(usize, usize) -> f64) -> Rollup {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let common = wander(&mut rng, 0.12, 0.6);
-    let mut table = Table {
-        view: "key@1h:events".parse().unwrap(),
-        entities: Vec::new(),
-        offsets: vec![0],
-        windows: Vec::new(),
-        counts: Default::default(),
-        sketches: Default::default(),
-    };
+    let mut table = empty("key@1h:events");
     for key in 0..KEYS {
         let level = 10.0 + 60.0 * key as f64 / KEYS as f64;
         let own = wander(&mut rng, 0.15, 0.5);

@@ -5,7 +5,7 @@ use rand_distr::{Distribution, Gamma, Normal, Poisson};
 use rand_pcg::Pcg64Mcg;
 use slowleak_detect::{DetectConfig, Detection};
 use slowleak_record::{Micros, Registry, Window};
-use slowleak_rollup::{DayTable, Metric, Rollup, Table, View};
+use slowleak_rollup::{DayTable, Metric, Rollup, Table};
 
 pub(crate) const DAYS: usize = 180;
 
@@ -72,16 +72,20 @@ pub(crate) fn day(day: usize) -> Micros {
     Micros(start().0 + day as i64 * Micros::DAY)
 }
 
-pub(crate) fn rollup(view: &str, series: &[(String, Daily)]) -> Table {
-    let view: View = view.parse().unwrap();
-    let mut table = Table {
-        view,
+/// A view without a cell.
+pub(crate) fn empty(view: &str) -> Table {
+    Table {
+        view: view.parse().unwrap(),
         entities: Vec::new(),
         offsets: vec![0],
         windows: Vec::new(),
         counts: Default::default(),
         sketches: Default::default(),
-    };
+    }
+}
+
+pub(crate) fn rollup(view: &str, series: &[(String, Daily)]) -> Table {
+    let mut table = empty(view);
     for (entity, counts) in series {
         table.entities.push(entity.clone());
         for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
