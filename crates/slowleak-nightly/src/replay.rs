@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use slowleak_detect::Finding;
+use slowleak_detect::{Evidence, Finding};
 use slowleak_record::{FieldSet, InputError, InputFile, Micros, TimeRange};
 use slowleak_rollup::{Days, Memory, Segments, View, Written, count_files, fields, possible};
 use slowleak_scan::{Coverage, FileAccount, Plan, ScanOptions};
@@ -96,6 +96,8 @@ impl History {
 pub struct Course {
     leaks: Vec<Leak>,
     told: BTreeMap<String, Told>,
+    /// Phases that were told under an id: each interval with the first night that told it.
+    phases: BTreeMap<String, BTreeMap<(Micros, Micros), Micros>>,
 }
 
 /// What was told of a leak.
@@ -111,6 +113,9 @@ pub struct Told {
     pub first: Finding,
     /// Nights on which it was among the findings.
     pub nights: u32,
+    /// Of each phase of `finding`, in their order, the first night that told something of it: of this leak, or of one that was
+    /// merged into it.
+    pub phases: Vec<Micros>,
 }
 
 impl Course {
@@ -121,6 +126,12 @@ impl Course {
         for leak in &self.leaks {
             let gone = matches!(leak.status, Status::Withdrawn | Status::Merged);
             let finding = findings.iter().find(|finding| finding.id == leak.finding);
+            if let Some(finding) = finding.filter(|_| !gone) {
+                let told = self.phases.entry(leak.id.clone()).or_default();
+                for phase in finding.phases() {
+                    told.entry((phase.start, phase.end)).or_insert(night);
+                }
+            }
             match (self.told.get_mut(&leak.id), finding.filter(|_| !gone)) {
                 (Some(told), Some(finding)) => {
                     told.finding = finding.clone();
@@ -130,8 +141,9 @@ impl Course {
                 (Some(told), None) => told.leak = leak.clone(),
                 (None, Some(finding)) => {
                     let (first, finding) = (finding.clone(), finding.clone());
-                    let told = Told { leak: leak.clone(), finding, first_reported: night, first, nights: 1 };
-                    self.told.insert(leak.id.clone(), told);
+                    let (id, leak, phases) = (leak.id.clone(), leak.clone(), Vec::new());
+                    let told = Told { leak, finding, first_reported: night, first, nights: 1, phases };
+                    self.told.insert(id, told);
                 }
                 (None, None) => {}
             }
@@ -147,8 +159,29 @@ impl Course {
 
     /// Every leak that was told of, in the order of first reports.
     pub fn told(self) -> Vec<Told> {
-        let mut told: Vec<Told> = self.told.into_values().collect();
+        let mut phases: BTreeMap<&str, Vec<(Micros, Micros, Micros)>> = BTreeMap::new();
+        for (id, of_leak) in &self.phases {
+            let all = phases.entry(self.last(id)).or_default();
+            all.extend(of_leak.iter().map(|((start, end), night)| (*start, *end, *night)));
+        }
+        let mut told: Vec<Told> = self.told.values().cloned().collect();
+        for one in &mut told {
+            let known = phases.get(one.leak.id.as_str()).map_or(&[][..], Vec::as_slice);
+            let first = |phase: &Evidence| {
+                let of_phase =
+                    known.iter().filter(|(start, end, _)| *start < phase.end && phase.start < *end);
+                of_phase.map(|(_, _, night)| *night).min().unwrap_or(one.first_reported)
+            };
+            one.phases = one.finding.phases().into_iter().map(first).collect();
+        }
         told.sort_by(|a, b| (a.first_reported, &a.leak.id).cmp(&(b.first_reported, &b.leak.id)));
         told
+    }
+
+    /// The leak that goes on where one was merged into another, and that into a third.
+    fn last<'a>(&'a self, id: &'a str) -> &'a str {
+        let into = |id: &str| self.told.get(id)?.leak.merged_into.as_deref();
+        // Each is merged into one that was told earlier, so that there is an end.
+        std::iter::successors(Some(id), |id| into(id)).take(self.told.len() + 1).last().unwrap_or(id)
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends its test")]
 
-use slowleak_detect::{Detector, Finding, Severity};
+use slowleak_detect::{Detector, Evidence, Finding, Severity};
 use slowleak_nightly::{Course, Leak, Status, Telling, finding_of, follow, json_lines, leak_lines, messages};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
@@ -245,4 +245,43 @@ fn a_course_knows_first_reports_and_what_was_taken_back() {
     assert_eq!(summary, [("SL-A", "SL-A2", day(9), 5), ("SL-B", "SL-B", day(10), 2)]);
     assert_eq!((told[0].first.taken, told[0].finding.taken), (50.0, 70.0));
     assert_eq!((told[0].leak.status, told[1].leak.status), (Status::Ongoing, Status::Withdrawn));
+}
+
+#[test]
+fn each_phase_has_its_first_report_also_where_it_was_told_as_a_leak_of_its_own() {
+    let phase = |phase: u32, days: std::ops::Range<i64>| Evidence {
+        phase,
+        detector: Detector::Rate,
+        dimension: "key".parse().unwrap(),
+        entity: "a".to_owned(),
+        metric: Metric::Events,
+        start: day(days.start),
+        end: day(days.end),
+        observed: 20.0,
+        expected: 10.0,
+        level_per_day: 1.0,
+        dispersion: 0.1,
+        raw_score: 40.0,
+        score: 40.0,
+        expected_false: None,
+    };
+    let of = |id: &str, days: std::ops::Range<i64>, evidence: Vec<Evidence>| Finding {
+        evidence,
+        ..finding(id, "a", days, 50.0, Severity::Medium)
+    };
+    let (one, two) = (|| of("SL-A", 3..9, vec![phase(1, 3..9)]), of("SL-B", 20..24, vec![phase(1, 20..24)]));
+    let mut course = Course::default();
+    course.night(day(10), &[one()], day(10));
+    course.night(day(24), &[one(), two], day(24));
+    course.night(
+        day(30),
+        &[of("SL-A", 3..29, vec![phase(2, 19..29), phase(1, 4..9), phase(2, 19..20)])],
+        day(30),
+    );
+    // A third phase, with the others known better.
+    let last = vec![phase(1, 4..9), phase(2, 19..29), phase(3, 33..36)];
+    course.night(day(40), &[of("SL-A", 4..36, last)], day(40));
+    let told = course.told();
+    assert_eq!(told[0].phases, [day(10), day(24), day(40)], "the second was first told as SL-B");
+    assert_eq!((told[1].leak.status, told[1].phases.as_slice()), (Status::Merged, &[day(24)][..]));
 }

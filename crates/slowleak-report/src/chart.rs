@@ -107,7 +107,7 @@ fn caption(finding: &Finding, series: &Series) -> String {
 }
 
 /// About six instants at round places of the calendar between `first` and `last`.
-fn dates(first: Micros, last: Micros) -> Vec<(Micros, String)> {
+pub(crate) fn dates(first: Micros, last: Micros) -> Vec<(Micros, String)> {
     let span = last.0.saturating_sub(first.0).max(1);
     if span > 75 * Micros::DAY {
         let months = months(first, last);
@@ -167,7 +167,8 @@ fn round_up(value: f64) -> f64 {
         .unwrap_or(10.0 * unit)
 }
 
-fn round(value: f64) -> f64 {
+/// To a tenth of a pixel.
+pub(crate) fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 

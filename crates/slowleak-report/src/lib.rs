@@ -35,7 +35,7 @@ pub use explain::explain;
 pub use ocsf::{event as detection_finding, metadata as ocsf_metadata};
 pub use own::is_ours;
 pub use read::read_findings;
-pub use replay::{Replayed, replay_summary, write_replay};
+pub use replay::{Replayed, ReplayedPhase, replay_summary, write_replay};
 pub use run::Run;
 pub use stored_coverage::{read_coverage, write_coverage};
 pub use summary::summary;

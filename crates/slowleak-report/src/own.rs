@@ -39,6 +39,7 @@ pub fn is_ours(path: &Path) -> io::Result<bool> {
             Ok(leak["first_reported"].is_string() && leak["finding_id"].is_string())
         }
         "metrics.prom" => Ok(first_line(file)?.starts_with("# HELP slowleak_")),
+        "replay.svg" => Ok(io::read_to_string(file).unwrap_or_default().contains("<desc>slowleak ")),
         // The page's last line names its maker.
         "report.html" => Ok(io::read_to_string(file).unwrap_or_default().contains("<footer>slowleak ")),
         name if name.ends_with(".parquet") => {
@@ -61,14 +62,16 @@ fn first_line(file: File) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Run, write_outputs};
+    use crate::{Run, write_outputs, write_replay};
     use slowleak_detect::Detection;
+    use slowleak_record::Micros;
 
     #[test]
     fn every_result_is_known_again_and_other_content_under_its_name_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let detection = Detection::default();
         write_outputs(dir.path(), &Run::new(&detection, None)).unwrap();
+        write_replay(dir.path(), &[], Micros(0)).unwrap();
         let mut seen = 0;
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let path = entry.unwrap().path();
@@ -77,7 +80,7 @@ mod tests {
             assert!(!is_ours(&path).unwrap(), "{}", path.display());
             seen += 1;
         }
-        assert_eq!(seen, 9);
+        assert_eq!(seen, 11);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use slowleak_detect::{Detection, Severity};
 use slowleak_nightly::{Course, History, Past, Told};
 use slowleak_record::{Micros, discover};
-use slowleak_report::{Replayed, replay_summary, write_coverage, write_replay};
+use slowleak_report::{Replayed, ReplayedPhase, replay_summary, write_coverage, write_replay};
 use slowleak_rollup::{Lookup as _, Metric, RollupError, Sketch, View};
 
 use crate::answer::{FindingAnswer, ReplayAnswer};
@@ -19,7 +19,7 @@ use crate::staging::Staging;
 use crate::terminal::{Terminal, count, hushed, warn};
 
 /// What it writes under `--out`.
-const WRITTEN: [&str; 2] = ["replay.parquet", "coverage.json"];
+const WRITTEN: [&str; 3] = ["replay.parquet", "replay.svg", "coverage.json"];
 
 pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, Failure> {
     let Replay { input, out, nights, forgets, counting, variants } = settings;
@@ -83,7 +83,7 @@ pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, 
     watch.lap("nights");
 
     let rows: Vec<Replayed> = replayed.iter().flat_map(|lived| lived.rows.clone()).collect();
-    write_replay(staging.path(), &rows).map_err(|error| Failure::Failed(error.to_string()))?;
+    write_replay(staging.path(), &rows, *last).map_err(|error| Failure::Failed(error.to_string()))?;
     write_coverage(staging.path(), coverage).map_err(|error| Failure::Failed(error.to_string()))?;
     let coverage_json = pipeline::staged_coverage(&staging);
     drop(scratch);
@@ -96,8 +96,12 @@ pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, 
                 let text = replay_summary(&lead, &lived.rows, terminal.width, terminal.color);
                 terminal.summary(&format!("{text}\n"))?;
             }
-            let table = out.join(WRITTEN[0]);
-            terminal.summary(&format!("One row a leak, with all of its columns: {}\n", table.display()))?;
+            let (table, picture) = (out.join(WRITTEN[0]), out.join(WRITTEN[1]));
+            terminal.summary(&format!(
+                "One row a leak, with all of its columns: {}\nAs a picture: {}\n",
+                table.display(),
+                picture.display()
+            ))?;
         }
         Format::Json => terminal.json(&ReplayAnswer {
             command: "replay",
@@ -176,7 +180,16 @@ impl Life<'_> {
 
     fn row(&self, told: Told, past: &Past) -> Result<Replayed, RollupError> {
         let subjects_by_then = self.subjects_by_then(&told, past)?;
-        let Told { leak, finding, first_reported, first, nights } = told;
+        let Told { leak, finding, first_reported, first, nights, phases } = told;
+        let phases = finding.phases().into_iter().zip(phases).map(|(phase, first_reported)| ReplayedPhase {
+            start: phase.start,
+            end: phase.end,
+            first_reported,
+        });
+        let mut phases: Vec<ReplayedPhase> = phases.collect();
+        if phases.is_empty() {
+            phases.push(ReplayedPhase { start: finding.start, end: finding.end, first_reported });
+        }
         Ok(Replayed {
             settings: self.variant.name.clone(),
             subjects_by_then,
@@ -185,6 +198,7 @@ impl Life<'_> {
             status: leak.status.name(),
             merged_into: leak.merged_into,
             first_reported,
+            phases,
             first_severity: first.severity,
             nights,
             taken_by_then: first.taken,
@@ -230,12 +244,21 @@ fn lead(name: &str, named: bool, lived: &Lived, (first, last): (Micros, Micros))
 }
 
 fn answer(variant: &Variant, lived: &Lived) -> Value {
+    let phase = |phase: &ReplayedPhase| {
+        json!({
+            "start": phase.start.to_string(),
+            "end": phase.end.to_string(),
+            "first_reported": phase.first_reported.to_string(),
+            "delay_hours": phase.delay_hours(),
+        })
+    };
     let row = |row: &Replayed| {
         json!({
             "told_id": row.told_id,
             "status": row.status,
             "merged_into": row.merged_into,
             "first_reported": row.first_reported.to_string(),
+            "phases": row.phases.iter().map(phase).collect::<Vec<_>>(),
             "first_severity": row.first_severity.name(),
             "delay_hours": row.delay_hours(),
             "nights": row.nights,

@@ -130,7 +130,7 @@ fn the_same_replay_gives_the_same_bytes_and_nothing_else() {
     slowleak(dir.path(), &format!("{nights} --out {{}}/one --threads 1")).exits(0);
     let names: Vec<String> =
         contents(&dir.path().join("one")).iter().map(|file| file.0.display().to_string()).collect();
-    assert_eq!(names, ["coverage.json", "replay.parquet"]);
+    assert_eq!(names, ["coverage.json", "replay.parquet", "replay.svg"]);
     slowleak(dir.path(), &format!("{nights} --out {{}}/two --threads 3")).exits(0);
     crate::support::same(&dir.path().join("one"), &dir.path().join("two"));
     // Again, in place of its own; an alarm is told.
