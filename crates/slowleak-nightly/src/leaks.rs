@@ -16,7 +16,8 @@
 //! `new`: never seen. `grown`: a worse severity than announced, or twice as much taken. `ended`: it has been over for
 //! [`QUIET_DAYS`], or lies before the days that are kept. `merged`: into another. `withdrawn`: no longer among the findings
 //! though it had not ended (of one that had, nothing more is told when its records are forgotten). `ongoing`: it is there again after it
-//! had ended or was withdrawn. A leak that merely goes on is not told of again.
+//! had ended or was withdrawn. A leak that merely goes on is not told of again. One that was closed is remembered as long as
+//! days of it are kept.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -118,8 +119,9 @@ pub fn follow<'f>(
     end: Micros,
 ) -> (Vec<Leak>, Vec<Change<'f>>) {
     let findings: Vec<&Finding> = findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
+    let remembered = leaks.iter().filter(|leak| !leak.is_forgotten(kept_from)).cloned();
     let (mut rest, mut living): (Vec<Leak>, Vec<Leak>) =
-        leaks.iter().cloned().partition(|leak| leak.status == Status::Merged);
+        remembered.partition(|leak| leak.status == Status::Merged);
     living.sort_by(|a, b| (a.first_reported, &a.id).cmp(&(b.first_reported, &b.id)));
     let held: BTreeSet<&str> = living.iter().map(|leak| leak.finding.as_str()).collect();
     let places: Vec<Option<usize>> = living.iter().map(|leak| place(leak, &findings, &held)).collect();
@@ -216,6 +218,12 @@ fn is_over(finding: &Finding, end: Micros) -> bool {
 }
 
 impl Leak {
+    /// Whether it was closed and none of its days are kept: no finding can be it again.
+    fn is_forgotten(&self, kept_from: Micros) -> bool {
+        let closed = matches!(self.status, Status::Ended | Status::Merged | Status::Withdrawn);
+        closed && self.end <= kept_from.0
+    }
+
     /// Whether a finding is about the same.
     fn is_kin_of(&self, finding: &Finding) -> bool {
         let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;

@@ -1,8 +1,12 @@
 //! Delivery of messages by HTTP. In: an address and a message. Out: it has arrived, or why not. Knows nothing of findings.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
+
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::state::Message;
 
@@ -36,11 +40,12 @@ impl fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    /// An address that begins with `http://` or `https://`.
+    /// An address that begins with `http://` or `https://`. For `https` the certificates of the PEM file `roots` are trusted;
+    /// where there is none, the roots of the web.
     ///
     /// # Errors
-    /// It does not.
-    pub fn new(url: &str) -> Result<Self, String> {
+    /// It does not; the file has no certificate.
+    pub fn new(url: &str, roots: Option<&Path>) -> Result<Self, String> {
         let host = host(url);
         if !(url.starts_with("http://") || url.starts_with("https://")) || host.is_empty() {
             return Err("a webhook is an address that begins with https:// or http://".to_owned());
@@ -49,8 +54,14 @@ impl Webhook {
             .timeout_global(Some(TIME_OUT))
             .http_status_as_error(false)
             .max_redirects(0)
-            .user_agent(concat!("slowleak/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("slowleak/", env!("CARGO_PKG_VERSION")));
+        let config = match roots {
+            // The file may be of no use to who posts without encryption.
+            Some(path) if url.starts_with("https://") => {
+                config.tls_config(TlsConfig::builder().root_certs(trusted(path)?).build()).build()
+            }
+            _ => config.build(),
+        };
         Ok(Self { url: url.to_owned(), agent: config.into() })
     }
 
@@ -87,6 +98,23 @@ impl Webhook {
     }
 }
 
+/// The certificates of a PEM file.
+fn trusted(path: &Path) -> Result<RootCerts, String> {
+    let refused =
+        |cause: &dyn fmt::Display| format!("{}, which tells whom to trust: {cause}", path.display());
+    let text = fs::read(path).map_err(|error| refused(&error))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| refused(&error))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(refused(&"holds no certificate in PEM"));
+    }
+    Ok(RootCerts::from(certificates))
+}
+
 /// The host of an address.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
@@ -101,9 +129,9 @@ mod tests {
     #[test]
     fn only_addresses_of_the_web_are_taken_and_secrets_are_not_told() {
         for url in ["", "hooks.example", "ftp://a/b", "https://", "https:///x", "file:///etc/passwd"] {
-            assert!(Webhook::new(url).is_err(), "{url}");
+            assert!(Webhook::new(url, None).is_err(), "{url}");
         }
         assert_eq!(host("https://me:pw@hooks.example:8443/T0/B0?x#y"), "hooks.example:8443");
-        assert!(Webhook::new("https://hooks.example/T0").is_ok());
+        assert!(Webhook::new("https://hooks.example/T0", None).is_ok());
     }
 }

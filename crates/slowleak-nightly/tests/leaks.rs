@@ -198,7 +198,7 @@ fn a_leak_that_is_forgotten_is_no_false_alarm() {
     let (ended, changes) = follow(&new, &leak, day(0), day(20));
     assert_eq!(changes[0].status, Status::Ended);
     let (still, changes) = follow(&ended, &[], day(15), day(30));
-    assert_eq!((&still, changes), (&ended, Vec::new()));
+    assert_eq!((still, changes), (Vec::new(), Vec::new()));
     // With few days kept it goes before the week of quiet is over.
     let (gone, changes) = follow(&new, &[], day(9), day(12));
     assert_eq!((gone[0].status, changes.len()), (Status::Ended, 1));
@@ -245,6 +245,28 @@ fn a_course_knows_first_reports_and_what_was_taken_back() {
     assert_eq!(summary, [("SL-A", "SL-A2", day(9), 5), ("SL-B", "SL-B", day(10), 2)]);
     assert_eq!((told[0].first.taken, told[0].finding.taken), (50.0, 70.0));
     assert_eq!((told[0].leak.status, told[1].leak.status), (Status::Ongoing, Status::Withdrawn));
+}
+
+#[test]
+fn what_was_closed_is_remembered_as_long_as_its_days_are_kept() {
+    let night = |leaks: &[Leak], findings: &[Finding], kept: i64, end: i64| {
+        let (leaks, changes) = follow(leaks, findings, day(kept), day(end));
+        (leaks, changes.iter().map(|change| change.status).collect::<Vec<_>>())
+    };
+    let one = [finding("SL-A", "k", 3..9, 50.0, Severity::High)];
+    let (leaks, _) = night(&[], &one, 0, 9);
+    let (leaks, told) = night(&leaks, &one, 0, 20);
+    assert_eq!(told, [Status::Ended]);
+    let (leaks, told) = night(&leaks, &one, 8, 30);
+    assert_eq!((leaks.len(), told.len()), (1, 0));
+    let (leaks, told) = night(&leaks, &[], 9, 31);
+    assert_eq!((leaks.len(), told.len()), (0, 0));
+    // One whose days are dropped while it goes on is told as ended first.
+    let open = [finding("SL-B", "k", 20..31, 50.0, Severity::High)];
+    let (leaks, _) = night(&leaks, &open, 9, 31);
+    let (leaks, told) = night(&leaks, &[], 31, 62);
+    assert_eq!((leaks.len(), told), (1, vec![Status::Ended]));
+    assert!(night(&leaks, &[], 31, 63).0.is_empty());
 }
 
 #[test]

@@ -296,6 +296,9 @@ fn log(args: LogArgs, range: TimeRange, config: &ConfigFile) -> Result<Input, Fa
 /// Names the variable that holds the address of a webhook, which the list of processes would show.
 const WEBHOOK: &str = "SLOWLEAK_WEBHOOK";
 
+/// Names the PEM file of whom to trust, as OpenSSL and what follows it have it.
+const ROOTS: &str = "SSL_CERT_FILE";
+
 fn nightly(args: NightlyArgs, config: ConfigFile) -> Result<Nightly, Failure> {
     let of_file = &config.nightly;
     let removed = args.removed.or(of_file.removed).unwrap_or(Removed::Rebuild);
@@ -306,7 +309,8 @@ fn nightly(args: NightlyArgs, config: ConfigFile) -> Result<Nightly, Failure> {
     };
     let of_environment = || std::env::var(WEBHOOK).ok().filter(|url| !url.is_empty());
     let url = args.webhook.or_else(of_environment).or_else(|| of_file.webhook.clone());
-    let webhook = url.map(|url| Webhook::new(&url)).transpose();
+    let roots = std::env::var_os(ROOTS).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let webhook = url.map(|url| Webhook::new(&url, roots.as_deref())).transpose();
     Ok(Nightly {
         input: log(args.log, TimeRange::default(), &config)?,
         state: args.state,

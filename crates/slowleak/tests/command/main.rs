@@ -18,3 +18,4 @@ mod reproducible;
 mod rules;
 mod support;
 mod suppress;
+mod webhook;
