@@ -180,6 +180,13 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
     let mut bound = a.excess_events.min(b.excess_events);
     let mut linked = false;
     let answers = [a, b].iter().all(|one| given::base(one.metric).is_some());
+    // What is usual is learnt where neither of them is in excess.
+    let either = a.days.start.min(b.days.start)..a.days.end.max(b.days.end);
+    let sum = |of: &dyn Fn(usize, &(f64, f64)) -> f64| -> f64 {
+        a.timeline.iter().enumerate().map(|(day, point)| of(day, point)).sum()
+    };
+    let outside = sum(&|day, (observed, _)| if either.contains(&day) { 0.0 } else { *observed });
+    let expected = sum(&|day, (_, expected)| if days.contains(&day) { *expected } else { 0.0 });
     for (field, value) in &a.who {
         for (other_field, other_value) in &b.who {
             if field == other_field {
@@ -192,11 +199,11 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
             let pair = [(*field, value.clone()), (*other_field, other_value.clone())];
             if let Some(inside) = slices.events(&pair, days) {
                 linked = true;
-                let elsewhere = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside) - inside;
-                // The pair's usual part in the interval, by a's own ratio of expected to the other days. Where both
-                // are a rise of what accesses return, these need not be more than usual: they count themselves.
-                let outside: f64 = a.timeline.iter().map(|(observed, _)| observed).sum::<f64>() - a.observed;
-                let usual = if outside > 0.0 && !answers { elsewhere * a.expected / outside } else { 0.0 };
+                let all = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside);
+                let elsewhere = all - slices.events(&pair, &either).unwrap_or(all);
+                // The pair's usual part of those days, by a's own ratio of expected to the others. Where both are a rise
+                // of what accesses return, these need not be more than usual: they count themselves.
+                let usual = if outside > 0.0 && !answers { elsewhere * expected / outside } else { 0.0 };
                 bound = bound.min((inside - usual).max(0.0));
             }
         }
