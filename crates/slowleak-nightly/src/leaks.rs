@@ -8,8 +8,8 @@
 //! finding has tonight. Who asks for either gets the same finding.
 //!
 //! # Which finding is which leak
-//! That of the same id; else one of the same entity, or else of the same key or user, whose interval overlaps, and rather one
-//! that is no other leak's by its id. Several leaks that
+//! That of the same id; else one of the same entity, or else of the same key or user, or at the same place more or less
+//! closely (an object, then the key that drains it), whose interval overlaps, and rather one that is no other leak's by its id. Several leaks that
 //! end up in one finding were one: the one that was announced first goes on, the others are merged into it.
 //!
 //! # What is told
@@ -24,7 +24,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use slowleak_detect::{Detector, Finding};
-use slowleak_record::Micros;
+use slowleak_record::{Field, Micros};
+use slowleak_rollup::Dimension;
 
 /// Days without it after which a leak has ended: a weekend ends none.
 pub const QUIET_DAYS: i64 = 7;
@@ -229,7 +230,18 @@ impl Leak {
         let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
         let one =
             self.has_entity_of(finding) || same(&self.key, &finding.key) || same(&self.user, &finding.user);
-        one && self.gap == (finding.detector == Detector::LogGap)
+        (one || self.is_within(finding)) && self.gap == (finding.detector == Detector::LogGap)
+    }
+
+    /// Whether the one is at a place of the other: an object, and a key on that object.
+    fn is_within(&self, finding: &Finding) -> bool {
+        let parts = |dimension: &Dimension, entity: &str| -> Vec<(Field, String)> {
+            dimension.parts().iter().copied().zip(dimension.split(entity)).collect()
+        };
+        let Ok(dimension) = self.dimension.parse::<Dimension>() else { return false };
+        let (mine, theirs) = (parts(&dimension, &self.entity), parts(&finding.dimension, &finding.entity));
+        let (fewer, more) = if mine.len() < theirs.len() { (mine, theirs) } else { (theirs, mine) };
+        !fewer.is_empty() && fewer.iter().all(|part| more.contains(part))
     }
 
     fn has_entity_of(&self, finding: &Finding) -> bool {

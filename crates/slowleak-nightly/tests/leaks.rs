@@ -248,6 +248,28 @@ fn a_course_knows_first_reports_and_what_was_taken_back() {
 }
 
 #[test]
+fn the_key_that_drains_an_object_is_the_leak_that_was_told_of_the_object() {
+    let object = |id: &str, name: &str| Finding {
+        dimension: "object".parse().unwrap(),
+        entity: name.to_owned(),
+        key: None,
+        ..finding(id, "k", 3..9, 50.0, Severity::High)
+    };
+    let narrow = Finding {
+        dimension: "key+object".parse().unwrap(),
+        entity: "k + customers".to_owned(),
+        ..finding("SL-B", "k", 4..12, 60.0, Severity::High)
+    };
+    let nights = [(9, vec![object("SL-A", "customers")]), (12, vec![narrow.clone()])];
+    let (told_of, leaks) = lived(&nights);
+    assert_eq!(told_of, told(&[(9, "SL-A", Status::New)]));
+    assert_eq!((leaks[0].id.as_str(), leaks[0].finding.as_str()), ("SL-A", "SL-B"));
+    // Another object is another leak.
+    let nights = [(9, vec![object("SL-A", "invoices")]), (12, vec![narrow])];
+    assert_eq!(lived(&nights).0.len(), 3);
+}
+
+#[test]
 fn what_was_closed_is_remembered_as_long_as_its_days_are_kept() {
     let night = |leaks: &[Leak], findings: &[Finding], kept: i64, end: i64| {
         let (leaks, changes) = follow(leaks, findings, day(kept), day(end));

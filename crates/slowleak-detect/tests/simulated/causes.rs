@@ -54,6 +54,22 @@ fn a_key_and_its_user_that_rise_together_are_one_finding() {
 }
 
 #[test]
+fn a_user_through_whom_a_leak_goes_for_some_of_its_days_is_no_leak_of_its_own() {
+    let found = run(&company(23, |pairs, rng| {
+        let rate = |day: usize, more: std::ops::Range<usize>| if more.contains(&day) { 100.0 } else { 40.0 };
+        pairs[10].2 = (0..DAYS).map(|day| poisson(rng, rate(day, 50..130))).collect();
+        pairs[11].2 = (0..DAYS).map(|day| poisson(rng, rate(day, 80..95))).collect();
+    }));
+    let reported: Vec<_> = found.iter().filter(|finding| finding.severity >= Severity::Medium).collect();
+    assert_eq!(reported.len(), 1, "{:?}", reported.iter().map(|f| &f.summary).collect::<Vec<_>>());
+    assert!(
+        reported[0].evidence.iter().any(|evidence| evidence.entity == "u011"),
+        "{:?}",
+        reported[0].evidence
+    );
+}
+
+#[test]
 fn a_new_colleague_explains_the_rise_of_a_key() {
     let found = run(&company(22, |pairs, rng| {
         pairs[10].2 = busy(rng, 0..DAYS, 40.0);

@@ -19,7 +19,7 @@ const WIDTH: f64 = 960.0;
 const MARGIN: f64 = 16.0;
 /// Above the first leak, of a leak, and below the last one.
 const TOP: f64 = 54.0;
-const ROW: f64 = 62.0;
+const ROW: f64 = 70.0;
 const BOTTOM: f64 = 34.0;
 /// More leaks are only counted.
 const LEAKS: usize = 20;
