@@ -128,11 +128,11 @@ thread_local! {
     static HUSHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does something that may [`warn`], and lets none of it be heard: it is said once for many.
-pub(crate) fn hushed<T>(what: impl FnOnce() -> T) -> T {
-    HUSHED.set(true);
+/// Does something that may [`warn`] on this thread; where it is `quiet`, none of it is heard: it is said once for many.
+pub(crate) fn hushed<T>(quiet: bool, what: impl FnOnce() -> T) -> T {
+    let before = HUSHED.replace(quiet);
     let done = what();
-    HUSHED.set(false);
+    HUSHED.set(before);
     done
 }
 

@@ -1,5 +1,6 @@
 //! `slowleak replay`: history lived through again, night by night, from one pass over the log.
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use slowleak_detect::{Detection, Severity};
 use slowleak_nightly::{Course, History, Past, Told};
@@ -20,6 +21,10 @@ use crate::terminal::{Terminal, count, hushed, warn};
 
 /// What it writes under `--out`.
 const WRITTEN: [&str; 3] = ["replay.parquet", "replay.svg", "coverage.json"];
+
+/// Most nights that are judged at once: detection has stretches that one thread does alone, and each night holds the numbers
+/// by day that it judges.
+const AT_ONCE: usize = 4;
 
 pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, Failure> {
     let Replay { input, out, nights, forgets, counting, variants } = settings;
@@ -138,36 +143,51 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    fn live(&self, nights: &[Micros], done: &dyn Fn()) -> Result<Lived, Failure> {
+    /// Lives the nights in their order; some are judged at once.
+    fn live(&self, nights: &[Micros], done: &(dyn Fn() + Sync)) -> Result<Lived, Failure> {
         let (mut course, mut judged) = (Course::default(), 0);
-        let mut before: Option<(Past, Detection)> = None;
-        for (at, night) in nights.iter().enumerate() {
-            if let Some(past) = self.history.until(*night, self.views)? {
-                judged += 1;
-                match &before {
-                    Some((last, _)) if last.records == past.records => course.same_night(),
-                    _ => {
-                        // Every night would say the same of what can not be judged: the last one does.
-                        let is_last = at + 1 == nights.len();
-                        let detection = match is_last {
-                            true => self.judge(&past)?,
-                            false => hushed(|| self.judge(&past))?,
-                        };
-                        course.night(*night, &detection.findings, past.end);
-                        before = Some((past, detection));
+        let mut last: Option<(Past, Detection)> = None;
+        let in_all = match nights.last() {
+            Some(night) => self.history.until(*night, self.views)?.map(|past| past.records),
+            None => None,
+        };
+        for some in nights.chunks(rayon::current_num_threads().min(AT_ONCE)) {
+            let mut pasts: Vec<(Micros, Option<Past>)> = Vec::new();
+            let mut records = last.as_ref().map_or(0, |(past, _)| past.records);
+            for night in some {
+                let past = self.history.until(*night, self.views)?;
+                judged += usize::from(past.is_some());
+                let past = past.filter(|past| std::mem::replace(&mut records, past.records) < past.records);
+                pasts.push((*night, past));
+            }
+            let judge = |(night, past): (Micros, Option<Past>)| {
+                let detection = past.as_ref().map(|past| {
+                    // Every night would say the same of what can not be judged: the last one does.
+                    hushed(in_all != Some(past.records), || self.judge(past))
+                });
+                done();
+                (night, past.zip(detection))
+            };
+            let told: Vec<_> = pasts.into_par_iter().map(judge).collect();
+            for (night, news) in told {
+                match news {
+                    Some((past, detection)) => {
+                        let detection = detection?;
+                        course.night(night, &detection.findings, past.end);
+                        last = Some((past, detection));
                     }
+                    None => course.same_night(),
                 }
             }
-            done();
         }
         let told = course.told();
-        let rows = match &before {
+        let rows = match &last {
             Some((past, _)) => {
                 told.into_iter().map(|told| self.row(told, past)).collect::<Result<_, RollupError>>()?
             }
             None => Vec::new(),
         };
-        Ok(Lived { rows, judged, last: before.map(|(_, detection)| detection).unwrap_or_default() })
+        Ok(Lived { rows, judged, last: last.map(|(_, detection)| detection).unwrap_or_default() })
     }
 
     /// What a scan of that night would have found.
