@@ -8,8 +8,9 @@
 //! finding has tonight. Who asks for either gets the same finding.
 //!
 //! # Which finding is which leak
-//! That of the same id; else one of the same entity, or else of the same key or user, or at the same place more or less
-//! closely (an object, then the key that drains it), whose interval overlaps, and rather one that is no other leak's by its id. Several leaks that
+//! That of the same id; else one of the same entity, or else of the same key or user, or of a leak that goes on one at the same
+//! place more or less closely (an object, then the key that drains it), whose interval overlaps, and rather one that is no
+//! other leak's by its id. Several leaks that
 //! end up in one finding were one: the one that was announced first goes on, the others are merged into it.
 //!
 //! # What is told
@@ -17,7 +18,7 @@
 //! [`QUIET_DAYS`], or lies before the days that are kept. `merged`: into another. `withdrawn`: no longer among the findings
 //! though it had not ended (of one that had, nothing more is told when its records are forgotten). `ongoing`: it is there again after it
 //! had ended or was withdrawn. A leak that merely goes on is not told of again. One that was closed is remembered as long as
-//! days of it are kept.
+//! days of it, or of the leak that it became, are kept.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -120,7 +121,7 @@ pub fn follow<'f>(
     end: Micros,
 ) -> (Vec<Leak>, Vec<Change<'f>>) {
     let findings: Vec<&Finding> = findings.iter().filter(|finding| finding.suppressed.is_none()).collect();
-    let remembered = leaks.iter().filter(|leak| !leak.is_forgotten(kept_from)).cloned();
+    let remembered = leaks.iter().filter(|leak| !became(leaks, leak).is_forgotten(kept_from)).cloned();
     let (mut rest, mut living): (Vec<Leak>, Vec<Leak>) =
         remembered.partition(|leak| leak.status == Status::Merged);
     living.sort_by(|a, b| (a.first_reported, &a.id).cmp(&(b.first_reported, &b.id)));
@@ -171,12 +172,23 @@ pub fn follow<'f>(
     (rest, changes)
 }
 
+/// The leak that one is a part of by now: itself, where it was not merged into another.
+fn became<'l>(leaks: &'l [Leak], leak: &'l Leak) -> &'l Leak {
+    let into = |leak: &&Leak| {
+        let id = leak.merged_into.as_ref()?;
+        leaks.iter().find(|other| other.id == *id)
+    };
+    // Each is merged into one that was told earlier, so that there is an end.
+    std::iter::successors(Some(leak), into).take(leaks.len() + 1).last().unwrap_or(leak)
+}
+
 /// The finding that a leak is tonight. `held` are the ids of findings that some leak had when it was last seen.
 fn place(leak: &Leak, findings: &[&Finding], held: &BTreeSet<&str>) -> Option<usize> {
     if let Some(same) = findings.iter().position(|finding| finding.id == leak.finding) {
         return Some(same);
     }
-    let overlap = |finding: &Finding| finding.end.0.min(leak.end) - finding.start.0.max(leak.start);
+    let overlap =
+        |finding: &Finding| finding.end.0.min(leak.end).saturating_sub(finding.start.0.max(leak.start));
     let related =
         findings.iter().enumerate().filter(|(_, finding)| leak.is_kin_of(finding) && overlap(finding) > 0);
     // Of several, that of the same entity; one that is no other leak's by its id; the longest in common; the first by rank.
@@ -219,18 +231,26 @@ fn is_over(finding: &Finding, end: Micros) -> bool {
 }
 
 impl Leak {
-    /// Whether it was closed and none of its days are kept: no finding can be it again.
+    /// Whether nothing more was to be told of it when it was last seen.
+    fn is_closed(&self) -> bool {
+        matches!(self.status, Status::Ended | Status::Merged | Status::Withdrawn)
+    }
+
+    /// Whether none of its days are kept: no finding can be it again.
     fn is_forgotten(&self, kept_from: Micros) -> bool {
-        let closed = matches!(self.status, Status::Ended | Status::Merged | Status::Withdrawn);
-        closed && self.end <= kept_from.0
+        self.is_closed() && self.end <= kept_from.0
     }
 
     /// Whether a finding is about the same.
     fn is_kin_of(&self, finding: &Finding) -> bool {
-        let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
-        let one =
-            self.has_entity_of(finding) || same(&self.key, &finding.key) || same(&self.user, &finding.user);
-        (one || self.is_within(finding)) && self.gap == (finding.detector == Detector::LogGap)
+        let both = |of_one: &Option<String>, of_other: &Option<String>, alike: bool| {
+            of_one.is_some() && of_other.is_some() && (of_one == of_other) == alike
+        };
+        let any = |alike| both(&self.key, &finding.key, alike) || both(&self.user, &finding.user, alike);
+        // A place alone says little of what is over, and nothing where keys or users are known to be others.
+        let placed = || !self.is_closed() && !any(false) && self.is_within(finding);
+        (self.has_entity_of(finding) || any(true) || placed())
+            && self.gap == (finding.detector == Detector::LogGap)
     }
 
     /// Whether the one is at a place of the other: an object, and a key on that object.

@@ -113,6 +113,8 @@ pub struct Told {
     pub first: Finding,
     /// Nights on which it was among the findings.
     pub nights: u32,
+    /// Whether it was on the last one.
+    pub stands: bool,
     /// Of each phase of `finding`, in their order, the first night that told something of it: of this leak, or of one that was
     /// merged into it.
     pub phases: Vec<Micros>,
@@ -125,25 +127,33 @@ impl Course {
         self.leaks = follow(&self.leaks, findings, Micros(i64::MIN), end).0;
         for leak in &self.leaks {
             let gone = matches!(leak.status, Status::Withdrawn | Status::Merged);
-            let finding = findings.iter().find(|finding| finding.id == leak.finding);
-            if let Some(finding) = finding.filter(|_| !gone) {
+            let finding = findings.iter().find(|finding| finding.id == leak.finding).filter(|_| !gone);
+            if let Some(finding) = finding {
                 let told = self.phases.entry(leak.id.clone()).or_default();
                 for phase in finding.phases() {
                     told.entry((phase.start, phase.end)).or_insert(night);
                 }
             }
-            match (self.told.get_mut(&leak.id), finding.filter(|_| !gone)) {
-                (Some(told), Some(finding)) => {
-                    told.finding = finding.clone();
-                    told.nights += 1;
+            match (self.told.get_mut(&leak.id), finding) {
+                (Some(told), finding) => {
                     told.leak = leak.clone();
+                    told.stands = finding.is_some();
+                    told.nights += u32::from(told.stands);
+                    if let Some(finding) = finding {
+                        told.finding = finding.clone();
+                    }
                 }
-                (Some(told), None) => told.leak = leak.clone(),
                 (None, Some(finding)) => {
-                    let (first, finding) = (finding.clone(), finding.clone());
-                    let (id, leak, phases) = (leak.id.clone(), leak.clone(), Vec::new());
-                    let told = Told { leak, finding, first_reported: night, first, nights: 1, phases };
-                    self.told.insert(id, told);
+                    let told = Told {
+                        leak: leak.clone(),
+                        finding: finding.clone(),
+                        first_reported: night,
+                        first: finding.clone(),
+                        nights: 1,
+                        stands: true,
+                        phases: Vec::new(),
+                    };
+                    self.told.insert(leak.id.clone(), told);
                 }
                 (None, None) => {}
             }
@@ -153,7 +163,7 @@ impl Course {
     /// Lives another night on which no record was new.
     pub fn same_night(&mut self) {
         for told in self.told.values_mut() {
-            told.nights += u32::from(!matches!(told.leak.status, Status::Withdrawn | Status::Merged));
+            told.nights += u32::from(told.stands);
         }
     }
 
@@ -161,15 +171,17 @@ impl Course {
     pub fn told(self) -> Vec<Told> {
         let mut phases: BTreeMap<&str, Vec<(Micros, Micros, Micros)>> = BTreeMap::new();
         for (id, of_leak) in &self.phases {
-            let all = phases.entry(self.last(id)).or_default();
-            all.extend(of_leak.iter().map(|((start, end), night)| (*start, *end, *night)));
+            for id in self.became(id) {
+                let all = phases.entry(id).or_default();
+                all.extend(of_leak.iter().map(|((start, end), night)| (*start, *end, *night)));
+            }
         }
         let mut told: Vec<Told> = self.told.values().cloned().collect();
         for one in &mut told {
             let known = phases.get(one.leak.id.as_str()).map_or(&[][..], Vec::as_slice);
             let first = |phase: &Evidence| {
                 let of_phase =
-                    known.iter().filter(|(start, end, _)| *start < phase.end && phase.start < *end);
+                    known.iter().filter(|(start, end, _)| is_same((*start, *end), (phase.start, phase.end)));
                 of_phase.map(|(_, _, night)| *night).min().unwrap_or(one.first_reported)
             };
             one.phases = one.finding.phases().into_iter().map(first).collect();
@@ -178,10 +190,17 @@ impl Course {
         told
     }
 
-    /// The leak that goes on where one was merged into another, and that into a third.
-    fn last<'a>(&'a self, id: &'a str) -> &'a str {
+    /// A leak, the one that it was merged into, the one that that was merged into...
+    fn became<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
         let into = |id: &str| self.told.get(id)?.leak.merged_into.as_deref();
         // Each is merged into one that was told earlier, so that there is an end.
-        std::iter::successors(Some(id), |id| into(id)).take(self.told.len() + 1).last().unwrap_or(id)
+        std::iter::successors(Some(id), move |id| into(id)).take(self.told.len() + 1)
     }
+}
+
+/// Whether an interval is another as a different night knew it: phases that follow each other may overlap by days.
+fn is_same(a: (Micros, Micros), b: (Micros, Micros)) -> bool {
+    let length = |(start, end): (Micros, Micros)| end.0.saturating_sub(start.0);
+    let common = length((a.0.max(b.0), a.1.min(b.1)));
+    common > 0 && common >= length(a).min(length(b)) / 2
 }

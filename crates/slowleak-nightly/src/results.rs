@@ -15,7 +15,7 @@ use crate::leaks::Leak;
 /// What changed that night, one event a line.
 pub const CHANGES: &str = "changes.jsonl";
 
-/// Every leak that was ever announced, one a line.
+/// Every leak that was announced and is remembered, one a line.
 pub const LEAKS: &str = "leaks.jsonl";
 
 /// Tells the time, and is therefore not compared.

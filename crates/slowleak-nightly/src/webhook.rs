@@ -40,29 +40,28 @@ impl fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    /// An address that begins with `http://` or `https://`. For `https` the certificates of the PEM file `roots` are trusted;
-    /// where there is none, the roots of the web.
+    /// An address that begins with `http://` or `https://`. For `https` the roots of the web are trusted.
     ///
     /// # Errors
-    /// It does not; the file has no certificate.
-    pub fn new(url: &str, roots: Option<&Path>) -> Result<Self, String> {
+    /// It does not.
+    pub fn new(url: &str) -> Result<Self, String> {
         let host = host(url);
         if !(url.starts_with("http://") || url.starts_with("https://")) || host.is_empty() {
             return Err("a webhook is an address that begins with https:// or http://".to_owned());
         }
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(TIME_OUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .user_agent(concat!("slowleak/", env!("CARGO_PKG_VERSION")));
-        let config = match roots {
-            // The file may be of no use to who posts without encryption.
-            Some(path) if url.starts_with("https://") => {
-                config.tls_config(TlsConfig::builder().root_certs(trusted(path)?).build()).build()
-            }
-            _ => config.build(),
-        };
-        Ok(Self { url: url.to_owned(), agent: config.into() })
+        Ok(Self { url: url.to_owned(), agent: agent(RootCerts::WebPki) })
+    }
+
+    /// The same, trusting the certificates of a PEM file instead. (Who posts without encryption has no use for the file: it
+    /// is not read.)
+    ///
+    /// # Errors
+    /// The file has no certificate.
+    pub fn trusting(self, roots: &Path) -> Result<Self, String> {
+        if !self.url.starts_with("https://") {
+            return Ok(self);
+        }
+        Ok(Self { agent: agent(certificates(roots)?), ..self })
     }
 
     /// Posts one message; tries again, after ever longer waits, what may pass by itself.
@@ -98,19 +97,27 @@ impl Webhook {
     }
 }
 
+fn agent(roots: RootCerts) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(TIME_OUT))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .user_agent(concat!("slowleak/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).build());
+    config.build().into()
+}
+
 /// The certificates of a PEM file.
-fn trusted(path: &Path) -> Result<RootCerts, String> {
-    let refused =
-        |cause: &dyn fmt::Display| format!("{}, which tells whom to trust: {cause}", path.display());
-    let text = fs::read(path).map_err(|error| refused(&error))?;
+fn certificates(path: &Path) -> Result<RootCerts, String> {
+    let text = fs::read(path).map_err(|error| error.to_string())?;
     let mut certificates = Vec::new();
     for item in parse_pem(&text) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| refused(&error))? {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| error.to_string())? {
             certificates.push(certificate);
         }
     }
     if certificates.is_empty() {
-        return Err(refused(&"holds no certificate in PEM"));
+        return Err("it holds no certificate in PEM".to_owned());
     }
     Ok(RootCerts::from(certificates))
 }
@@ -129,9 +136,9 @@ mod tests {
     #[test]
     fn only_addresses_of_the_web_are_taken_and_secrets_are_not_told() {
         for url in ["", "hooks.example", "ftp://a/b", "https://", "https:///x", "file:///etc/passwd"] {
-            assert!(Webhook::new(url, None).is_err(), "{url}");
+            assert!(Webhook::new(url).is_err(), "{url}");
         }
         assert_eq!(host("https://me:pw@hooks.example:8443/T0/B0?x#y"), "hooks.example:8443");
-        assert!(Webhook::new("https://hooks.example/T0", None).is_ok());
+        assert!(Webhook::new("https://hooks.example/T0").is_ok());
     }
 }

@@ -264,9 +264,16 @@ fn the_key_that_drains_an_object_is_the_leak_that_was_told_of_the_object() {
     let (told_of, leaks) = lived(&nights);
     assert_eq!(told_of, told(&[(9, "SL-A", Status::New)]));
     assert_eq!((leaks[0].id.as_str(), leaks[0].finding.as_str()), ("SL-A", "SL-B"));
-    // Another object is another leak.
-    let nights = [(9, vec![object("SL-A", "invoices")]), (12, vec![narrow])];
-    assert_eq!(lived(&nights).0.len(), 3);
+    // Another object is another leak, and so is another key; and what was closed is not it again by its place alone.
+    for before in
+        [object("SL-A", "invoices"), Finding { key: Some("other".to_owned()), ..object("SL-A", "customers") }]
+    {
+        let nights = [(9, vec![before]), (12, vec![narrow.clone()])];
+        assert!(lived(&nights).0.contains(&(12, "SL-B".to_owned(), Status::New)));
+    }
+    let nights =
+        [(9, vec![object("SL-A", "customers")]), (20, vec![object("SL-A", "customers")]), (21, vec![narrow])];
+    assert!(lived(&nights).0.contains(&(21, "SL-B".to_owned(), Status::New)));
 }
 
 #[test]
@@ -328,4 +335,22 @@ fn each_phase_has_its_first_report_also_where_it_was_told_as_a_leak_of_its_own()
     let told = course.told();
     assert_eq!(told[0].phases, [day(10), day(24), day(40)], "the second was first told as SL-B");
     assert_eq!((told[1].leak.status, told[1].phases.as_slice()), (Status::Merged, &[day(24)][..]));
+
+    // Phases that follow each other may overlap; one that was merged has its own nights, too; what is no finding any more does
+    // not stand, ended or not.
+    let mut course = Course::default();
+    course.night(day(10), &[of("SL-A", 3..9, vec![phase(1, 3..9)])], day(10));
+    course.night(day(24), &[one(), of("SL-B", 50..54, vec![phase(1, 50..54)])], day(24));
+    let both = of("SL-B", 50..70, vec![phase(1, 50..54), phase(2, 53..70)]);
+    course.night(day(70), &[one(), both], day(70));
+    let all = vec![phase(1, 3..9), phase(2, 8..40), phase(3, 50..70)];
+    course.night(day(80), &[of("SL-A", 3..70, all)], day(80));
+    course.night(day(90), &[], day(90));
+    course.same_night();
+    let told = course.told();
+    let first = [day(10), day(80), day(24)];
+    assert_eq!(told[0].phases, first, "the second phase is not the last day of the first");
+    assert_eq!((told[1].leak.status, told[1].phases.as_slice()), (Status::Merged, &[day(24), day(70)][..]));
+    assert!(told.iter().all(|told| !told.stands));
+    assert_eq!((told[0].nights, told[1].nights), (4, 2));
 }

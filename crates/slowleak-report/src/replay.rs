@@ -40,6 +40,8 @@ pub struct Replayed {
     pub first_severity: Severity,
     /// Nights on which it was among the findings.
     pub nights: u32,
+    /// Whether it was on the last one.
+    pub stands: bool,
     /// Estimated distinct subjects that its entity had touched in its interval by the first report, of
     /// [`Finding::subjects`]; where these are known.
     pub subjects_by_then: Option<f64>,
@@ -79,11 +81,6 @@ impl Replayed {
     pub fn subjects_after(&self) -> Option<f64> {
         let all = self.finding.subjects?;
         self.subjects_by_then.map(|by_then| (all - by_then).max(0.0))
-    }
-
-    /// Whether it is still among the findings after the last night.
-    pub fn stands(&self) -> bool {
-        !["withdrawn", "merged"].contains(&self.status)
     }
 }
 

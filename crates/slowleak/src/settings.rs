@@ -309,17 +309,27 @@ fn nightly(args: NightlyArgs, config: ConfigFile) -> Result<Nightly, Failure> {
     };
     let of_environment = || std::env::var(WEBHOOK).ok().filter(|url| !url.is_empty());
     let url = args.webhook.or_else(of_environment).or_else(|| of_file.webhook.clone());
-    let roots = std::env::var_os(ROOTS).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let webhook = url.map(|url| Webhook::new(&url, roots.as_deref())).transpose();
+    let webhook = url.map(|url| webhook(&url)).transpose()?;
     Ok(Nightly {
         input: log(args.log, TimeRange::default(), &config)?,
         state: args.state,
         extent,
-        webhook: webhook.map_err(|cause| Failure::Usage(format!("--webhook: {cause} (correct it)")))?,
+        webhook,
         webhook_severity: args.webhook_severity.or(of_file.webhook_severity).unwrap_or(Severity::High),
         counting: counting(args.view, &config),
         judging: judging(args.judge, config),
     })
+}
+
+fn webhook(url: &str) -> Result<Webhook, Failure> {
+    let webhook =
+        Webhook::new(url).map_err(|cause| Failure::Usage(format!("--webhook: {cause} (correct it)")))?;
+    match std::env::var_os(ROOTS).filter(|path| !path.is_empty()).map(PathBuf::from) {
+        Some(roots) => webhook.trusting(&roots).map_err(|cause| {
+            Failure::Usage(format!("{ROOTS} names {}: {cause} (correct or unset it)", roots.display()))
+        }),
+        None => Ok(webhook),
+    }
 }
 
 /// The name of the settings that flags and `--config` give.

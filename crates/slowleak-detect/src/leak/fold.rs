@@ -182,11 +182,10 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
     let answers = [a, b].iter().all(|one| given::base(one.metric).is_some());
     // What is usual is learnt where neither of them is in excess.
     let either = a.days.start.min(b.days.start)..a.days.end.max(b.days.end);
-    let sum = |of: &dyn Fn(usize, &(f64, f64)) -> f64| -> f64 {
-        a.timeline.iter().enumerate().map(|(day, point)| of(day, point)).sum()
-    };
-    let outside = sum(&|day, (observed, _)| if either.contains(&day) { 0.0 } else { *observed });
-    let expected = sum(&|day, (_, expected)| if days.contains(&day) { *expected } else { 0.0 });
+    let others = a.timeline.iter().enumerate().filter(|(day, _)| !either.contains(day));
+    let outside: f64 = others.map(|(_, (observed, _))| observed).sum();
+    let expected: f64 =
+        days.clone().filter_map(|day| a.timeline.get(day)).map(|(_, expected)| expected).sum();
     for (field, value) in &a.who {
         for (other_field, other_value) in &b.who {
             if field == other_field {
@@ -197,10 +196,12 @@ fn shared_events(a: &Candidate, b: &Candidate, days: &Range<usize>, slices: &Sli
                 continue;
             }
             let pair = [(*field, value.clone()), (*other_field, other_value.clone())];
-            if let Some(inside) = slices.events(&pair, days) {
+            let events = |days: &Range<usize>| slices.events(&pair, days);
+            if let (Some(inside), Some(of_either), Some(all)) =
+                (events(days), events(&either), events(&(0..usize::MAX)))
+            {
                 linked = true;
-                let all = slices.events(&pair, &(0..usize::MAX)).unwrap_or(inside);
-                let elsewhere = all - slices.events(&pair, &either).unwrap_or(all);
+                let elsewhere = all - of_either;
                 // The pair's usual part of those days, by a's own ratio of expected to the others. Where both are a rise
                 // of what accesses return, these need not be more than usual: they count themselves.
                 let usual = if outside > 0.0 && !answers { elsewhere * expected / outside } else { 0.0 };

@@ -1,6 +1,8 @@
 //! `replay.svg`: each leak along time, and from when on it was told. All strings but the names are made of our own numbers and
 //! dates; names are escaped by the template.
 
+use std::cmp::Reverse;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
@@ -66,11 +68,10 @@ pub(super) fn svg(rows: &[Replayed], until: Micros) -> Result<String, minijinja:
 }
 
 fn picture(rows: &[Replayed], until: Micros) -> Picture {
-    let standing: Vec<&Replayed> = rows.iter().filter(|row| row.stands()).collect();
-    let serious = |row: &&&Replayed| row.finding.severity >= Severity::Medium;
-    let mut told: Vec<&Replayed> = standing.iter().filter(serious).copied().collect();
-    // The worst first, as in every list of findings.
-    told.sort_by_key(|row| std::cmp::Reverse(row.finding.severity));
+    let mut told: Vec<&Replayed> =
+        rows.iter().filter(|row| row.stands && row.finding.severity >= Severity::Medium).collect();
+    // The worst first, as in every list of findings. (All stand, so that all ranks are of the last night.)
+    told.sort_by_key(|row| (Reverse(row.finding.severity), row.finding.rank));
     let title = match told.len() {
         0 => "No leak of severity medium or worse stood to the last night".to_owned(),
         number => format!(
@@ -92,7 +93,7 @@ fn picture(rows: &[Replayed], until: Micros) -> Picture {
     let bar = |from: Micros, to: Micros| (round(x(from)), round((x(to) - x(from)).max(THINNEST)));
     let many_settings = rows.iter().any(|row| row.settings != rows[0].settings);
     let row = |(at, row): (usize, &&Replayed)| {
-        let split = |phase: &ReplayedPhase| phase.first_reported.clamp(phase.start, phase.end);
+        let split = |phase: &ReplayedPhase| phase.first_reported.min(phase.end).max(phase.start);
         let untold = row.phases.iter().filter(|phase| split(phase) > phase.start);
         let told = row.phases.iter().filter(|phase| split(phase) < phase.end);
         Row {
@@ -128,7 +129,7 @@ fn who(row: &Replayed, many_settings: bool) -> String {
     if many_settings { format!("{}: {who}", brief(&row.settings, 24)) } else { who }
 }
 
-/// `told after 27 days, with ~65 of ~315 accounts taken`.
+/// `told 22 Jul 2025, after 27 days, ~65 of ~315 accounts touched by then`.
 fn said(row: &Replayed) -> String {
     let first = row.first_reported;
     let delay = words::duration(row.finding.start, first.max(row.finding.start));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Float64Array, Int32Array, ListArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, ListArray, RecordBatch, StringArray, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Field;
@@ -34,6 +34,7 @@ pub(super) fn batch(rows: &[Replayed]) -> Result<RecordBatch, ArrowError> {
         ("first_severity", text(|row| Some(row.first_severity.name())), false),
         ("told_id", text(|row| Some(&row.told_id)), false),
         ("nights", Arc::new(Int32Array::from_iter_values(nights)), false),
+        ("stands", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.stands)))), false),
         ("status", text(|row| Some(row.status)), false),
         ("merged_into", text(|row| row.merged_into.as_deref()), true),
         ("settings", text(|row| Some(&row.settings)), false),

@@ -27,7 +27,7 @@ pub fn replay_summary(lead: &str, rows: &[Replayed], width: usize, color: bool) 
         let finding = &row.finding;
         let mut who = words::who(&finding.dimension, &finding.entity, |part| brief(part, 40));
         who.push_str(&format!("\n{}", row.told_id));
-        if !row.stands() {
+        if !row.stands {
             let into = row.merged_into.as_ref().map(|id| format!(" into {id}")).unwrap_or_default();
             who.push_str(&format!(", {}{into}", row.status));
         }
@@ -42,7 +42,7 @@ pub fn replay_summary(lead: &str, rows: &[Replayed], width: usize, color: bool) 
             row.nights.to_string(),
         ]
     };
-    let (standing, gone): (Vec<&Replayed>, Vec<&Replayed>) = rows.iter().partition(|row| row.stands());
+    let (standing, gone): (Vec<&Replayed>, Vec<&Replayed>) = rows.iter().partition(|row| row.stands);
     let lines: Vec<Vec<String>> = standing.into_iter().chain(gone).map(line).collect();
     sheet.table(0, &header, &[5, 6, 7], &lines, |line| {
         line.split_whitespace().next()?.parse().ok().map(severity_style)

@@ -27,6 +27,7 @@ fn replayed(finding: Finding, phases: &[(&str, &str, &str)]) -> Replayed {
         first_reported: phases[0].first_reported,
         first_severity: Severity::Medium,
         nights: 3,
+        stands: true,
         subjects_by_then: Some(65.0),
         taken_by_then: 40.0,
         finding,
@@ -93,10 +94,10 @@ fn a_picture_shows_what_stands_and_is_serious_with_names_made_harmless() {
             ..specimen::leak()
         };
         let phase = ("2025-06-24", "2025-11-08", "2025-07-01");
-        Replayed { status, ..replayed(finding, &[phase]) }
+        Replayed { status, stands: status != "withdrawn", ..replayed(finding, &[phase]) }
     };
     let mut rows = vec![
-        named("</text><script>alert(1)</script>", Severity::Medium, "ongoing"),
+        named("</text><script>x</script>\u{ffff}\u{1b}", Severity::Medium, "ongoing"),
         named("worst", Severity::Critical, "ended"),
         named("slight", Severity::Low, "ongoing"),
         named("gone", Severity::High, "withdrawn"),
@@ -112,7 +113,7 @@ fn a_picture_shows_what_stands_and_is_serious_with_names_made_harmless() {
     };
     let shown = text(&rows).join("\n");
     assert!(shown.contains("worst") && !shown.contains("slight") && !shown.contains("gone"), "{shown}");
-    assert!(shown.find("worst") < shown.find("alert(1)"), "the worst first: {shown}");
+    assert!(shown.find("worst") < shown.find("<script>x"), "the worst first: {shown}");
     assert!(text(&rows[2..]).join("\n").contains("No leak of severity medium or worse"));
 
     rows.extend((0..30).map(|n| named(&format!("kid-{n}"), Severity::High, "ongoing")));
@@ -120,8 +121,13 @@ fn a_picture_shows_what_stands_and_is_serious_with_names_made_harmless() {
     // Times at the ends of the calendar are drawn, too.
     let far =
         ReplayedPhase { start: Micros(i64::MIN), end: Micros(i64::MAX), first_reported: Micros(i64::MAX) };
-    rows[0].phases = vec![far];
-    assert!(!text(&rows).join("\n").contains("NaN"));
+    let svg = written(
+        &[Replayed { phases: vec![far], ..named("far", Severity::High, "ongoing") }],
+        at("2025-12-01"),
+    )
+    .1;
+    assert_eq!(bars(&svg, "untold"), [(16.0, 928.0)]);
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     let (batch, svg) = written(&[], Micros(i64::MIN));
     assert_eq!(batch.num_rows(), 0);
     roxmltree::Document::parse(&svg).unwrap();

@@ -200,7 +200,7 @@ impl Life<'_> {
 
     fn row(&self, told: Told, past: &Past) -> Result<Replayed, RollupError> {
         let subjects_by_then = self.subjects_by_then(&told, past)?;
-        let Told { leak, finding, first_reported, first, nights, phases } = told;
+        let Told { leak, finding, first_reported, first, nights, stands, phases } = told;
         let phases = finding.phases().into_iter().zip(phases).map(|(phase, first_reported)| ReplayedPhase {
             start: phase.start,
             end: phase.end,
@@ -221,6 +221,7 @@ impl Life<'_> {
             phases,
             first_severity: first.severity,
             nights,
+            stands,
             taken_by_then: first.taken,
         })
     }
@@ -252,8 +253,8 @@ fn lead(name: &str, named: bool, lived: &Lived, (first, last): (Micros, Micros))
     let date = |time: Micros| time.to_string().chars().take(10).collect::<String>();
     let nights = count(lived.judged as u64, "night", "nights");
     let told = count(lived.rows.len() as u64, "leak", "leaks");
-    let gone = lived.rows.iter().filter(|row| !row.stands()).count();
-    let serious = lived.rows.iter().filter(|row| row.stands() && row.finding.severity >= Severity::Medium);
+    let gone = lived.rows.iter().filter(|row| !row.stands).count();
+    let serious = lived.rows.iter().filter(|row| row.stands && row.finding.severity >= Severity::Medium);
     let name = if named { format!("{name}: ") } else { String::new() };
     format!(
         "{name}{nights} from {} to {}; {told} told, {} of them medium or worse to the end, {gone} taken back or merged",
@@ -282,6 +283,7 @@ fn answer(variant: &Variant, lived: &Lived) -> Value {
             "first_severity": row.first_severity.name(),
             "delay_hours": row.delay_hours(),
             "nights": row.nights,
+            "stands": row.stands,
             "subjects_by_then": row.subjects_by_then,
             "subjects_after": row.subjects_after(),
             "taken_by_then": row.taken_by_then,
