@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use slowleak_detect::Severity;
 use slowleak_record::Micros;
-use slowleak_report::{detection_finding, json_text, visible};
+use slowleak_report::{detection_finding, json_text, ocsf_metadata, ocsf_severity, visible};
 
-use crate::leaks::{Change, Status};
+use crate::leaks::{Change, Leak, Status};
 use crate::results::CHANGES;
 use crate::state::Message;
 
@@ -39,23 +39,9 @@ fn event(change: &Change<'_>, telling: Telling) -> Value {
         Status::Ongoing | Status::Grown => (2, "Update"),
         Status::Ended | Status::Merged | Status::Withdrawn => (3, "Close"),
     };
-    let millis = |micros: i64| micros.div_euclid(1000);
     let mut event = match finding {
         Some(finding) => detection_finding(finding, time),
-        None => json!({
-            "category_uid": 2,
-            "category_name": "Findings",
-            "class_uid": 2004,
-            "class_name": "Detection Finding",
-            "time": millis(time.0),
-            "start_time": millis(leak.start),
-            "end_time": millis(leak.end),
-            "message": leak.summary,
-            "finding_info": { "title": "Slow data leak", "desc": leak.summary },
-            "metadata": slowleak_report::ocsf_metadata(),
-            "severity_id": severity_id(&leak.severity),
-            "unmapped": { "slowleak": {} },
-        }),
+        None => closing(leak, time),
     };
     event["activity_id"] = json!(activity_id);
     event["activity_name"] = json!(activity);
@@ -85,8 +71,27 @@ fn event(change: &Change<'_>, telling: Telling) -> Value {
     event
 }
 
-fn severity_id(name: &str) -> usize {
-    Severity::ALL.iter().position(|severity| severity.name() == name).map_or(0, |at| at + 1)
+/// The event of a leak that is no finding any more: what is remembered of it.
+fn closing(leak: &Leak, time: Micros) -> Value {
+    let millis = |micros: i64| micros.div_euclid(1000);
+    let (severity_id, severity) = leak.severity.parse().map_or((0, "Unknown"), ocsf_severity);
+    let title = if leak.is_gap() { "Gap in the access log" } else { "Slow data leak" };
+    let (dimension, entity) = leak.place();
+    json!({
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "time": millis(time.0),
+        "start_time": millis(leak.start),
+        "end_time": millis(leak.end),
+        "severity_id": severity_id,
+        "severity": severity,
+        "message": leak.summary,
+        "finding_info": { "title": format!("{title}: {dimension} {entity}"), "desc": leak.summary },
+        "metadata": ocsf_metadata(),
+        "unmapped": { "slowleak": { "dimension": dimension, "entity": entity, "taken_at_least": leak.taken } },
+    })
 }
 
 fn detail(change: &Change<'_>) -> String {

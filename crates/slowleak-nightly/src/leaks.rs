@@ -231,6 +231,16 @@ fn is_over(finding: &Finding, end: Micros) -> bool {
 }
 
 impl Leak {
+    /// Whether it is about missing records, and no leak.
+    pub fn is_gap(&self) -> bool {
+        self.gap
+    }
+
+    /// Its dimension and entity when it was last seen.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.dimension, &self.entity)
+    }
+
     /// Whether nothing more was to be told of it when it was last seen.
     fn is_closed(&self) -> bool {
         matches!(self.status, Status::Ended | Status::Merged | Status::Withdrawn)

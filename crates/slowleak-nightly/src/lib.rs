@@ -34,7 +34,7 @@ pub use ledger::Entry;
 pub use metrics::{Measured, last_success, prometheus, with_outbox};
 pub use night::{Counting, Extent, News, Night, count_night, stored_views};
 pub use replay::{Course, History, Past, Told};
-pub use results::{CHANGES, LEAKS, checksums, finding_of, holds, leak_lines};
+pub use results::{CHANGES, LEAKS, checksums, holds, leak_lines, leak_of};
 pub use stamp::Stamp;
 pub use state::{Counted, FORMAT, Message, Segment, State};
 pub use webhook::{Undelivered, Webhook};

@@ -45,8 +45,8 @@ pub fn leak_lines(leaks: &[Leak]) -> Result<String, serde_json::Error> {
     Ok(out)
 }
 
-/// The finding that was announced under an id, by what a `leaks.jsonl` says; its own id where that is the same.
-pub fn finding_of(lines: &str, id: &str) -> Option<String> {
+/// The line of a `leaks.jsonl` about the leak that was announced under an id, or about the one that it was merged into.
+pub fn leak_of(lines: &str, id: &str) -> Option<serde_json::Value> {
     let leaks: Vec<serde_json::Value> =
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut id = id.to_owned();
@@ -55,7 +55,7 @@ pub fn finding_of(lines: &str, id: &str) -> Option<String> {
         let leak = leaks.iter().find(|leak| leak["id"] == id.as_str())?;
         match leak["merged_into"].as_str() {
             Some(into) => id = into.to_owned(),
-            None => return leak["finding_id"].as_str().map(str::to_owned),
+            None => return Some(leak.clone()),
         }
     }
     None

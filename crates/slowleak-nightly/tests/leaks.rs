@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails ends its test")]
 
 use slowleak_detect::{Detector, Evidence, Finding, Severity};
-use slowleak_nightly::{Course, Leak, Status, Telling, finding_of, follow, json_lines, leak_lines, messages};
+use slowleak_nightly::{Course, Leak, Status, Telling, follow, json_lines, leak_lines, leak_of, messages};
 use slowleak_record::Micros;
 use slowleak_rollup::Metric;
 
@@ -85,8 +85,8 @@ fn an_id_that_was_told_stays_when_the_finding_gets_another() {
     assert_eq!(changes, told(&[(10, "SL-A", Status::New)]));
     assert_eq!((leaks[0].id.as_str(), leaks[0].finding.as_str()), ("SL-A", "SL-B"));
     let lines = leak_lines(&leaks).unwrap();
-    assert_eq!(finding_of(&lines, "SL-A").as_deref(), Some("SL-B"));
-    assert_eq!(finding_of(&lines, "SL-C"), None);
+    assert_eq!(leak_of(&lines, "SL-A").unwrap()["finding_id"], "SL-B");
+    assert_eq!(leak_of(&lines, "SL-C"), None);
     // The same key half a year later is another leak, even under an id that was told of the first.
     let mut both = of("SL-B", 2..12);
     both.push(finding("SL-A", "k", 190..200, 50.0, Severity::High));
@@ -135,7 +135,7 @@ fn leaks_that_become_one_go_on_under_the_older_id() {
     assert_eq!(changes, told(&want));
     let lines = leak_lines(&leaks).unwrap();
     for id in ["SL-Z", "SL-B"] {
-        assert_eq!(finding_of(&lines, id).as_deref(), Some("SL-B"));
+        assert_eq!(leak_of(&lines, id).unwrap()["finding_id"], "SL-B");
     }
 }
 
@@ -202,7 +202,13 @@ fn a_leak_that_is_forgotten_is_no_false_alarm() {
     // With few days kept it goes before the week of quiet is over.
     let (gone, changes) = follow(&new, &[], day(9), day(12));
     assert_eq!((gone[0].status, changes.len()), (Status::Ended, 1));
-    assert!(json_lines(&changes, telling(12)).unwrap().contains("before the days that are kept"));
+    let lines = json_lines(&changes, telling(12)).unwrap();
+    assert!(lines.contains("before the days that are kept"));
+    // What is remembered of it is told in the same members as ever.
+    let event: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&event["severity"], &event["severity_id"]), (&"High".into(), &4.into()));
+    assert_eq!(event["finding_info"]["title"], "Slow data leak: key k");
+    assert_eq!(event["unmapped"]["slowleak"]["entity"], "k");
 }
 
 #[test]

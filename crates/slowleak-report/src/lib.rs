@@ -32,7 +32,7 @@ pub use coverage::{rejected_rows, rejected_values};
 pub use error::ReportError;
 pub use escape::{json_text, visible};
 pub use explain::explain;
-pub use ocsf::{event as detection_finding, metadata as ocsf_metadata};
+pub use ocsf::{event as detection_finding, metadata as ocsf_metadata, severity as ocsf_severity};
 pub use own::is_ours;
 pub use read::read_findings;
 pub use replay::{Replayed, ReplayedPhase, replay_summary, write_replay};

@@ -74,7 +74,8 @@ fn millis(time: Micros) -> Value {
     json!(time.0.div_euclid(1000))
 }
 
-fn severity(severity: Severity) -> (u8, &'static str) {
+/// The members `severity_id` and `severity`.
+pub fn severity(severity: Severity) -> (u8, &'static str) {
     match severity {
         Severity::Info => (1, "Informational"),
         Severity::Low => (2, "Low"),

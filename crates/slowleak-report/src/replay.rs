@@ -34,6 +34,8 @@ pub struct Replayed {
     pub merged_into: Option<String>,
     /// The night of the first report.
     pub first_reported: Micros,
+    /// Whether that was the first night that was lived: an earlier one might have told it before.
+    pub at_first_night: bool,
     /// Its phases, in the order of time; one of a leak that keeps to one place.
     pub phases: Vec<ReplayedPhase>,
     /// The severity that was told then.

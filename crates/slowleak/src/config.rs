@@ -63,7 +63,7 @@ impl ConfigFile {
     /// [`Failure::Usage`] where it can not be read, is not TOML, or holds an unknown name or a bad value.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{}: {error} (check --config)", path.display())))?;
+            .map_err(|error| Failure::Usage(format!("{}: {error} (check the path)", path.display())))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
             let line = error.span().map(|span| line(&text, span.start));
             let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();

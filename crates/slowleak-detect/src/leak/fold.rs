@@ -55,7 +55,7 @@ pub(crate) fn fold(
     let mut folds = absorb(folds, slices, outlives);
     for fold in &mut folds {
         let best = fold.iter().map(Candidate::purity).fold(0.0, f64::max);
-        // What is new may be the purest and yet a small part of the leak: then it is evidence of it.
+        // What is new or not one's own may be the purest and yet a small part of the leak: then it is evidence of it.
         let largest = fold.iter().map(|candidate| candidate.excess_events).fold(0.0, f64::max);
         // A burst is a part of a rise that lasts; it names a rise of a day better than the day does.
         let lasts = |c: &Candidate| {
@@ -64,7 +64,7 @@ pub(crate) fn fold(
         let lasting = fold.iter().any(lasts);
         let part = |c: &Candidate| match c.detector {
             Detector::Burst => lasting,
-            Detector::Novelty => c.excess_events < SHARED * largest,
+            Detector::Novelty | Detector::Profile => c.excess_events < SHARED * largest,
             _ => false,
         };
         let mut most: BTreeMap<Dimension, f64> = BTreeMap::new();

@@ -139,5 +139,6 @@ fn said(row: &Replayed) -> String {
         }
         _ => String::new(),
     };
-    format!("told {}, after {delay}{accounts}", words::day(first))
+    let first_night = if row.at_first_night { " (the first night: perhaps earlier before it)" } else { "" };
+    format!("told {}{first_night}, after {delay}{accounts}", words::day(first))
 }

@@ -34,6 +34,11 @@ pub(super) fn batch(rows: &[Replayed]) -> Result<RecordBatch, ArrowError> {
         ("first_severity", text(|row| Some(row.first_severity.name())), false),
         ("told_id", text(|row| Some(&row.told_id)), false),
         ("nights", Arc::new(Int32Array::from_iter_values(nights)), false),
+        (
+            "at_first_night",
+            Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.at_first_night)))),
+            false,
+        ),
         ("stands", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.stands)))), false),
         ("status", text(|row| Some(row.status)), false),
         ("merged_into", text(|row| row.merged_into.as_deref()), true),

@@ -31,6 +31,9 @@ pub fn replay_summary(lead: &str, rows: &[Replayed], width: usize, color: bool) 
             let into = row.merged_into.as_ref().map(|id| format!(" into {id}")).unwrap_or_default();
             who.push_str(&format!(", {}{into}", row.status));
         }
+        if row.at_first_night {
+            who.push_str("\ntold on the first night: perhaps earlier by one before --from");
+        }
         vec![
             finding.severity.name().to_owned(),
             who,

@@ -28,6 +28,7 @@ fn replayed(finding: Finding, phases: &[(&str, &str, &str)]) -> Replayed {
         first_severity: Severity::Medium,
         nights: 3,
         stands: true,
+        at_first_night: false,
         subjects_by_then: Some(65.0),
         taken_by_then: 40.0,
         finding,

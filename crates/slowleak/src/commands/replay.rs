@@ -68,7 +68,8 @@ pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, 
     }
     pipeline::check_counted(&files, coverage, counting)?;
     pipeline::refuse_no_view(&history.written, counting)?;
-    if let Some((_, end)) = coverage.time.filter(|(_, end)| end < first) {
+    // Where --to cuts the log, it goes on.
+    if let Some((_, end)) = coverage.time.filter(|(_, end)| end < first && coverage.rows.pruned == 0) {
         warn(&format!(
             "the log ends at {end}, before --from {first}: every night tells the same (correct --from)"
         ));
@@ -81,7 +82,7 @@ pub(crate) fn run(settings: &Replay, terminal: &Terminal) -> Result<Completion, 
     let progress = terminal.progress("nights", (nights.len() * variants.len()) as u64);
     let mut replayed = Vec::new();
     for ((variant, outside), counting) in variants.iter().zip(&outsides).zip(&countings) {
-        let lives = Life { variant, outside, views: &counting.views, history: &history };
+        let lives = Life { first: *first, variant, outside, views: &counting.views, history: &history };
         replayed.push(lives.live(nights, &|| progress.add(1))?);
     }
     drop(progress);
@@ -136,6 +137,8 @@ struct Lived {
 
 /// What nights under some settings go by.
 struct Life<'a> {
+    /// The first night.
+    first: Micros,
     variant: &'a Variant,
     outside: &'a Outside,
     views: &'a [View],
@@ -218,6 +221,7 @@ impl Life<'_> {
             status: leak.status.name(),
             merged_into: leak.merged_into,
             first_reported,
+            at_first_night: first_reported <= self.first,
             phases,
             first_severity: first.severity,
             nights,
@@ -284,6 +288,7 @@ fn answer(variant: &Variant, lived: &Lived) -> Value {
             "delay_hours": row.delay_hours(),
             "nights": row.nights,
             "stands": row.stands,
+            "at_first_night": row.at_first_night,
             "subjects_by_then": row.subjects_by_then,
             "subjects_after": row.subjects_after(),
             "taken_by_then": row.taken_by_then,

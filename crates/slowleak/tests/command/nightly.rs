@@ -114,6 +114,18 @@ fn a_leak_is_one_finding_and_not_one_a_night() {
     }
     // Whoever was told of an id can ask for it.
     let first = &told[0].1;
+    // What was announced and is no finding any more is told of, too.
+    let path = dir.path().join("state/out/leaks.jsonl");
+    let gone = r#"{"id":"SL-GONE","finding_id":"SL-GONE","status":"withdrawn","severity":"high","summary":"key old: did much"}"#;
+    let leaks = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{leaks}{gone}\n")).unwrap();
+    let told = slowleak(dir.path(), "explain SL-GONE --out {}/state/out").exits(0);
+    assert!(
+        told.stdout.contains("withdrawn") && told.stdout.contains("key old: did much"),
+        "{}",
+        told.stdout
+    );
+    fs::write(&path, leaks).unwrap();
     let said = slowleak(dir.path(), &format!("explain {first} --out {{}}/state/out")).exits(0);
     assert!(said.stdout.contains("key-3"), "{}", said.stdout);
 }

@@ -68,6 +68,8 @@ fn a_replay_tells_what_nights_told_and_ends_as_one_scan() {
     told.sort();
     assert_eq!(replayed, told);
 
+    slowleak(dir.path(), "explain 1 --out {}/replayed").exits(1).says(&["replay.parquet", "--until"]);
+
     // What stands at last is what a scan finds, column by column.
     slowleak(dir.path(), &format!("scan {{}}/logs --out {{}}/scan --quiet {KNOWN}")).exits(0);
     let scanned = rows(&dir.path().join("scan/findings.parquet"));
