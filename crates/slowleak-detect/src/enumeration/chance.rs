@@ -190,48 +190,20 @@ struct Sums {
 }
 
 impl Sums {
-    fn fields(&self) -> [f64; 9] {
-        [
-            self.accounts,
-            self.neighbours,
-            self.pairs,
-            self.squares,
-            self.products,
-            self.pair_squares,
-            self.errors,
-            self.variances,
-            self.variance_squares,
-        ]
-    }
-
-    fn of(fields: [f64; 9]) -> Self {
-        let [
-            accounts,
-            neighbours,
-            pairs,
-            squares,
-            products,
-            pair_squares,
-            errors,
-            variances,
-            variance_squares,
-        ] = fields;
-        Self {
-            accounts,
-            neighbours,
-            pairs,
-            squares,
-            products,
-            pair_squares,
-            errors,
-            variances,
-            variance_squares,
-        }
-    }
-
+    /// The sums with `sign` times those of others.
     fn plus(&self, other: &Self, sign: f64) -> Self {
-        let (mine, theirs) = (self.fields(), other.fields());
-        Self::of(std::array::from_fn(|at| mine[at] + sign * theirs[at]))
+        let sum = |of: fn(&Self) -> f64| of(self) + sign * of(other);
+        Self {
+            accounts: sum(|sums| sums.accounts),
+            neighbours: sum(|sums| sums.neighbours),
+            pairs: sum(|sums| sums.pairs),
+            squares: sum(|sums| sums.squares),
+            products: sum(|sums| sums.products),
+            pair_squares: sum(|sums| sums.pair_squares),
+            errors: sum(|sums| sums.errors),
+            variances: sum(|sums| sums.variances),
+            variance_squares: sum(|sums| sums.variance_squares),
+        }
     }
 }
 
@@ -269,18 +241,18 @@ impl<'a> Days<'a> {
         let mut sums = vec![Sums::default()];
         for (visit, pairs) in visits.iter().zip(&pairs) {
             let Visit { accounts, neighbours, error, .. } = *visit;
-            let of_day = [
+            let of_day = Sums {
                 accounts,
                 neighbours,
-                *pairs,
-                neighbours * neighbours,
-                neighbours * pairs,
-                pairs * pairs,
-                error,
-                error * error,
-                error.powi(4),
-            ];
-            sums.push(sums.last().copied().unwrap_or_default().plus(&Sums::of(of_day), 1.0));
+                pairs: *pairs,
+                squares: neighbours * neighbours,
+                products: neighbours * pairs,
+                pair_squares: pairs * pairs,
+                errors: error,
+                variances: error * error,
+                variance_squares: error.powi(4),
+            };
+            sums.push(sums.last().copied().unwrap_or_default().plus(&of_day, 1.0));
         }
         Self { visits, peers, pairs, sums }
     }
