@@ -3,9 +3,6 @@
 
 use std::path::Path;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 use slowleak_detect::{Detector, Finding};
 use slowleak_rollup::Metric;
@@ -14,7 +11,7 @@ use slowleak_scan::Coverage;
 use crate::chart::Chart;
 use crate::escape::{brief, visible};
 use crate::explain::{doubts, reasons, significant, taken};
-use crate::{Run, advice, summary, suppressed, words};
+use crate::{Run, advice, summary, suppressed, templates, words};
 
 const TEMPLATE: &str = include_str!("templates/report.html");
 
@@ -138,11 +135,7 @@ struct ScopeRow {
 
 /// The page.
 pub(crate) fn page(run: &Run<'_>) -> Result<String, minijinja::Error> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_template("report.html", TEMPLATE)?;
-    environment.get_template("report.html")?.render(Serde(content(run)))
+    templates::render("report.html", TEMPLATE, content(run))
 }
 
 fn content(run: &Run<'_>) -> Page {

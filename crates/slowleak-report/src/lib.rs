@@ -25,6 +25,7 @@ mod stored_coverage;
 mod summary;
 mod suppressed;
 mod tables;
+mod templates;
 mod words;
 mod write;
 

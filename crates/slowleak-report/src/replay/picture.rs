@@ -3,9 +3,6 @@
 
 use std::cmp::Reverse;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 use slowleak_detect::Severity;
 use slowleak_record::Micros;
@@ -13,7 +10,7 @@ use slowleak_record::Micros;
 use super::{Replayed, ReplayedPhase};
 use crate::chart::{dates, round};
 use crate::escape::brief;
-use crate::words;
+use crate::{templates, words};
 
 const TEMPLATE: &str = include_str!("../templates/replay.svg");
 
@@ -60,11 +57,7 @@ struct Row {
 
 /// The picture of `rows` up to the night `until`.
 pub(super) fn svg(rows: &[Replayed], until: Micros) -> Result<String, minijinja::Error> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_template("replay.svg", TEMPLATE)?;
-    environment.get_template("replay.svg")?.render(Serde(picture(rows, until)))
+    templates::render("replay.svg", TEMPLATE, picture(rows, until))
 }
 
 fn picture(rows: &[Replayed], until: Micros) -> Picture {
