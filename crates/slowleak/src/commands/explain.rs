@@ -26,7 +26,10 @@ pub(crate) fn run(settings: &Explain, terminal: &Terminal) -> Result<Completion,
     }
     let findings = read_findings(out)?;
     // A nightly run's leak may have been announced under another id than its finding has now, or be none any more.
-    let announced = std::fs::read_to_string(out.join(LEAKS)).unwrap_or_default();
+    let announced = match std::fs::read_to_string(out.join(LEAKS)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(|error| Failure::at(&out.join(LEAKS), error, "check permissions"))?,
+    };
     let leak = leak_of(&announced, id);
     let of_leak = leak.as_ref().and_then(|leak| leak["finding_id"].as_str());
     let finding = match (select(&findings, of_leak.unwrap_or(id)), &leak) {
